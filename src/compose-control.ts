@@ -229,8 +229,8 @@ function attach(
   { name, send }: WorkerPeer,
   { scheduling, limits, toldEngines, views }: Hosts,
 ): AttachedWorker {
-  const scheduled = scheduling.connect(send);
   const limited = limits.connect(send);
+  const scheduled = scheduling.connect(send, (call) => limited.admitted(call));
   const endEngines = toldEngines.attach(send);
   const viewed = views.attach(name, send);
   return {

@@ -21,6 +21,8 @@ interface WorkerOptions extends Omit<ApplicationOptions, 'given' | 'readConfig' 
   readonly send: (message: ToControl) => void;
   /** What was sent and has not left this process yet. */
   readonly unsentBytes: () => number;
+  /** Writes what was sent in this turn. */
+  readonly flush: () => void;
   /** Throws ConfigError. */
   readonly parseConfig: (file: ConfigurationText) => LoadedConfig;
   /** It cannot go on; another one is to take its place. */
@@ -39,15 +41,19 @@ interface Worker {
 }
 
 export async function composeWorker(options: WorkerOptions): Promise<Worker> {
-  const { start, config, log, parseConfig, onFailed, onEnded } = options;
+  const { start, flush, config, log, parseConfig, onFailed, onEnded } = options;
   const pulse = new ControlPulse({
     clock: systemClock,
     unsentBytes: options.unsentBytes,
     ask: () => options.send({ type: 'ping' }),
     onChange: (isSilent) => {
-      if (isSilent) limitStore.interrupt();
-      if (isSilent) log.error('the control process does not answer: new requests are refused until it does');
-      else log.warn('the control process answers again');
+      if (!isSilent) {
+        log.warn('the control process answers again');
+        return;
+      }
+      control.current?.slotQueue.interrupt();
+      limitStore.interrupt();
+      log.error('the control process does not answer: new requests are refused until it does');
     },
     onSilentTick: () => control.current?.slotQueue.expire(),
   });
@@ -57,7 +63,7 @@ export async function composeWorker(options: WorkerOptions): Promise<Worker> {
   };
   let serving = start.workers;
   const connections = new HandedConnections({ send, onRefused: () => {} });
-  const limitStore = new RemoteLimitStore({ send, isShared: config.limits.store !== 'memory:' });
+  const limitStore = new RemoteLimitStore({ send, flush, isShared: config.limits.store !== 'memory:' });
   const engines = new HeardEngines();
   const hostTime = new HostTime(systemClock, hostNow);
   const control: { current?: RemoteControl } = {};

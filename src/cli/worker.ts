@@ -67,6 +67,7 @@ async function run(start: StartMessage): Promise<void> {
       onDownloadProgress: () => {},
       send: (message) => link.send(message),
       unsentBytes: () => link.unsentBytes,
+      flush: () => link.flush(),
       onFailed,
       onEnded: () => void end(0),
     });

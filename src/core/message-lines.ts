@@ -9,6 +9,7 @@ export class MessageWriter<Message> {
   readonly #clock: Pick<Clock, 'atEndOfTurn'>;
   readonly #write: (line: string) => void;
   #waiting: Message[] = [];
+  #isDue = false;
 
   constructor(clock: Pick<Clock, 'atEndOfTurn'>, write: (line: string) => void) {
     this.#clock = clock;
@@ -16,8 +17,28 @@ export class MessageWriter<Message> {
   }
 
   send(message: Message): void {
-    if (this.#waiting.push(message) === 1) this.#clock.atEndOfTurn(() => this.flush());
+    this.#waiting.push(message);
+    if (this.#isDue) return;
+    this.#isDue = true;
+    this.#clock.atEndOfTurn(this.#endOfTurn);
   }
+
+  /** What `run` sends, and what is sent at the end of this turn because of it, goes in one write. */
+  holdWhile(run: () => void): void {
+    const isDueEarlier = this.#isDue;
+    this.#isDue = true;
+    try {
+      run();
+    } finally {
+      // Behind everything that `run` has left for the end of the turn.
+      if (!isDueEarlier) this.#clock.atEndOfTurn(this.#endOfTurn);
+    }
+  }
+
+  readonly #endOfTurn = (): void => {
+    this.#isDue = false;
+    this.flush();
+  };
 
   flush(): void {
     if (this.#waiting.length === 0) return;

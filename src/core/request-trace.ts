@@ -163,6 +163,25 @@ export interface Timings {
   readonly totalMs: number;
 }
 
+/** As if it had not got so far: what was noted of it when it began to wait for a slot goes. */
+export function forgetWait(trace: RequestTrace): void {
+  for (const field of NOTED_WHEN_QUEUED) delete trace[field];
+  if (trace.spanNotes === undefined) return;
+  trace.spanNotes.asked = undefined;
+  trace.spanNotes.unserved.length = 0;
+}
+
+const NOTED_WHEN_QUEUED = [
+  'queued',
+  'model',
+  'priority',
+  'enqueuedAt',
+  'unservedWaitMs',
+  'longestChoice',
+  'consumed',
+  'droppedFields',
+] as const;
+
 /** From arrival to `end`. The answering try is the last one. Marks not set count as `end`. */
 export function timingsOf(trace: RequestTrace, end: Milliseconds): Timings {
   const { attempts, unservedWaitMs = 0 } = trace.longestChoice ?? trace;

@@ -124,6 +124,8 @@ class BodyReading {
   start(): void {
     const { context, declaredBytes } = this.#options;
     context.onClose(this.#onClose);
+    // What limits refuse is not read to its end.
+    context.pendingLimits?.admitted.catch((refusal: unknown) => this.#fail(toServingError(refusal)));
     if (Number.isNaN(declaredBytes)) context.request.on('end', this.#onEnd);
     context.request.on('data', this.#onData);
   }

@@ -10,6 +10,7 @@ import { formatMs, type RequestTrace, timingsOf } from '../core/request-trace.ts
 import type { HeldLimits } from '../limits/limit-plan.ts';
 import { renameField } from '../protocols/field-errors.ts';
 import type { FieldNames } from '../protocols/protocol.ts';
+import type { PendingAdmission } from '../serving/slot-queue.ts';
 import type { RouteMatch, RoutePlace } from './router.ts';
 import { EVERY_ANSWER } from './security-headers.ts';
 
@@ -56,8 +57,8 @@ export interface ClientIdentity {
 
 /** Called with the error that refuses a request, before the response's headers are sent. */
 export interface RefusalObserver {
-  /** The answer waits for it. */
-  refused(context: RequestContext, error: ServingError): void | Promise<void>;
+  /** The answer waits for it. Resolves with an error that goes before the one given, if there is one. */
+  refused(context: RequestContext, error: ServingError): undefined | Promise<ServingError | undefined>;
 }
 
 export class RequestContext {
@@ -83,6 +84,10 @@ export class RequestContext {
   onRefusal: RefusalObserver | undefined;
   /** What limits have counted of it. */
   limits: HeldLimits | undefined;
+  /** Decided in another process, while the request goes on; undefined: known, or not begun. */
+  pendingLimits: PendingAdmission | undefined;
+  /** Run before the last bytes of the answer are sent. */
+  onLastBytes: (() => void) | undefined;
   /** Its response has closed. */
   isClosed: boolean;
   /** Of GET /live: the caller whose requests it may see; undefined: all. */
@@ -117,6 +122,8 @@ export class RequestContext {
     this.requestIdHeader = undefined;
     this.onRefusal = undefined;
     this.limits = undefined;
+    this.pendingLimits = undefined;
+    this.onLastBytes = undefined;
     this.isClosed = false;
     this.seesOnly = undefined;
     this.saidClose = false;
@@ -192,6 +199,7 @@ export class RequestContext {
   /** Answers with head and body in one write. Without a body there is no content type. */
   answer(status: number, body?: string | Buffer, contentType = JSON_TYPE): void {
     if (this.isAnswered) return;
+    this.onLastBytes?.();
     const headers = this.#headers;
     if (body !== undefined) headers.push('content-type', contentType);
     this.#stamp();
@@ -223,6 +231,7 @@ export class RequestContext {
 
   /** The last piece, which may be empty, and the end. */
   end(last: string): void {
+    this.onLastBytes?.();
     const chunk = this.#framesChunks && last !== '' ? chunkOf(last) : last;
     this.#send(this.#framesChunks ? chunk + LAST_CHUNK : chunk);
     this.response.end();

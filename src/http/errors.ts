@@ -49,22 +49,18 @@ export class ErrorRenderer {
       context.trace.errorCode ??= error.code;
       return;
     }
-    const { errors, requestIdHeader } = this.#options.protocolAt(context.routePath);
-    context.requestIdHeader = requestIdHeader;
-    const { status, body } = errors.render(error, context.trace.requestId);
     const refused = context.onRefusal?.refused(context, error);
-    if (refused instanceof Promise) void refused.then(() => this.#send(context, error, { status, body }));
-    else this.#send(context, error, { status, body });
+    if (refused instanceof Promise) void refused.then((before) => this.#send(context, before ?? error));
+    else this.#send(context, error);
   }
 
-  #send(
-    context: RequestContext,
-    error: ServingError,
-    { status, body }: { readonly status: number; readonly body: unknown },
-  ): void {
+  #send(context: RequestContext, error: ServingError): void {
     context.trace.errorCode ??= error.code;
     // Another failure may have come while this one waited.
     if (context.isAnswered) return;
+    const { errors, requestIdHeader } = this.#options.protocolAt(context.routePath);
+    context.requestIdHeader = requestIdHeader;
+    const { status, body } = errors.render(error, context.trace.requestId);
     setErrorHeaders(context, error);
     if (isCutShort(context))
       readOn(context.request, this.#options.clock, () => context.answerJson(status, body));

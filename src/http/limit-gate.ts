@@ -1,14 +1,15 @@
 /**
  * Holds requests to their limits. `check` counts a request before its body is read, so that no burst exceeds a limit; `reserve` counts the
  * tokens and the money that it may use, by the scheduler's estimate, once its model is known; `settle` replaces them by what it used.
- * A request that is refused, or turns out not to count, is taken back. Nothing is awaited where the store decides at once.
+ * A request that is refused, or turns out not to count, is taken back. Nothing is awaited where the store decides at once; where another
+ * process decides, which gives out the slots as well, the request goes on meanwhile, and waits for both together.
  * Invariant: each admission is settled at most once, and one with requests at the same time exactly once.
  */
 
 import type { Caller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
 import type { ConsumedTry } from '../core/consumption.ts';
-import type { ServingError } from '../core/errors.ts';
+import { type ServingError, toServingError } from '../core/errors.ts';
 import { NANO_PER_UNIT } from '../core/usage-measures.ts';
 import {
   type CountedCharges,
@@ -18,8 +19,9 @@ import {
 } from '../limits/limit-plan.ts';
 import { refusalOf } from '../limits/limit-refusal.ts';
 import type { LimitRule, LimitScope, UtcPeriods } from '../limits/limit-rule.ts';
-import type { CounterState, LimitDecision, LimitStore } from '../limits/limit-store.ts';
+import type { CounterState, DecisionAhead, LimitDecision, LimitStore } from '../limits/limit-store.ts';
 import type { Protocol } from '../protocols/protocol.ts';
+import type { PendingAdmission } from '../serving/slot-queue.ts';
 import { Prices } from '../usage/prices.ts';
 import type { RefusalObserver, RequestContext } from './context.ts';
 import { type KnownLimits, LimitHeaderTexts } from './limit-headers.ts';
@@ -93,6 +95,13 @@ export class LimitGate implements RefusalObserver {
     if (context.onRefusal === undefined) return;
     const planned = this.#currentPlan().first(context, this.#options.clock.wallNow());
     if (planned.charges.length === 0) return;
+    if (mayGoOn(context)) {
+      const ahead = this.#options.store.decideAhead?.(planned.charges, undefined);
+      if (ahead !== undefined) {
+        goOn(context, ahead, (decision) => this.#checked(context, planned, decision));
+        return;
+      }
+    }
     const decision = this.#options.store.decide(planned.charges);
     if (decision instanceof Promise) return decision.then((late) => this.#checked(context, planned, late));
     this.#checked(context, planned, decision);
@@ -100,18 +109,27 @@ export class LimitGate implements RefusalObserver {
 
   /**
    * Throws `rate_limited` or `budget_exceeded`. `work`: absent of a request that takes no slot. `settle` has to follow at the request's end,
-   * also where this throws.
+   * also where this throws. Returns an admission where the request may wait for its slot while its limits are decided.
    */
-  reserve(context: RequestContext, work: ReservedWork | undefined): void | Promise<void> {
-    if (context.onRefusal === undefined) return;
+  reserve(
+    context: RequestContext,
+    work: ReservedWork | undefined,
+  ): undefined | Promise<void> | PendingAdmission {
+    if (context.onRefusal === undefined) return undefined;
+    const pending = context.pendingLimits;
     const planned = work && this.#planReservation(context, work);
     if (planned === undefined || planned.charges.length === 0) {
-      this.#setHeaders(context);
-      return;
+      const admitted = pending?.admitted.then(() => this.#setHeaders(context));
+      if (pending === undefined) this.#setHeaders(context);
+      return work !== undefined && pending && admitted ? { call: pending.call, admitted } : admitted;
     }
+    const ahead = this.#options.store.decideAhead?.(planned.charges, pending?.call);
+    if (ahead !== undefined)
+      return goOn(context, ahead, (decision) => this.#reserved(context, planned, decision));
     const decision = this.#options.store.decide(planned.charges);
     if (decision instanceof Promise) return decision.then((late) => this.#reserved(context, planned, late));
     this.#reserved(context, planned, decision);
+    return undefined;
   }
 
   /** All tries of the request have ended. `error`: what it failed with. */
@@ -129,6 +147,14 @@ export class LimitGate implements RefusalObserver {
     });
   }
 
+  /** It counts no longer among those at the same time. */
+  ended({ limits }: RequestContext): void {
+    if (limits?.first !== undefined)
+      this.#settle(limits.first, ({ span, counts }) =>
+        span.kind === 'now' || counts !== 'requests' ? 0 : 1,
+      );
+  }
+
   /** Models that were not asked for answered: what they used is counted in their limits, whatever remains there. */
   #countFallbacks(second: CountedCharges | undefined, tries: readonly ConsumedTry[]): void {
     const plan = this.#currentPlan();
@@ -141,7 +167,24 @@ export class LimitGate implements RefusalObserver {
     }
   }
 
-  refused(context: RequestContext, error: ServingError): void | Promise<void> {
+  refused(context: RequestContext, error: ServingError): undefined | Promise<ServingError | undefined> {
+    const { pendingLimits } = context;
+    if (pendingLimits !== undefined) return this.#refusedOnceKnown(context, error, pendingLimits);
+    return this.#refused(context, error)?.then(() => undefined);
+  }
+
+  /** A refusal by limits goes before what was found out about the request meanwhile. */
+  async #refusedOnceKnown(
+    context: RequestContext,
+    error: ServingError,
+    { admitted }: PendingAdmission,
+  ): Promise<ServingError> {
+    const first = await admitted.then(() => error, toServingError);
+    await this.#refused(context, first);
+    return first;
+  }
+
+  #refused(context: RequestContext, error: ServingError): Promise<void> | undefined {
     context.onRefusal = undefined;
     const { limits } = context;
     if (limits?.first !== undefined && !isCounted(error)) {
@@ -150,18 +193,19 @@ export class LimitGate implements RefusalObserver {
     }
     if (limits !== undefined) {
       this.#setHeaders(context);
-      return;
+      return undefined;
     }
     // Refused before it was counted. A shared store is not asked for headers alone.
     const { clock, store } = this.#options;
-    if (store.isShared) return;
+    if (store.isShared) return undefined;
     const planned = this.#currentPlan().first(context, clock.wallNow());
     const { rules, charges } = planned;
-    if (charges.length === 0) return;
+    if (charges.length === 0) return undefined;
     const show = (states: readonly CounterState[]) => this.#show(context, { rules, states }, false);
     const states = store.peek(charges);
     if (states instanceof Promise) return states.then(show);
     show(states);
+    return undefined;
   }
 
   /** The limits of callers with their teams, of models, and of the server, with what remains. */
@@ -222,14 +266,9 @@ export class LimitGate implements RefusalObserver {
     context.limits = { first, second: undefined, refusal: undefined };
     if (!this.#options.store.keepsAdmissions && !planned.rules.some(({ span }) => span.kind === 'now'))
       return;
-    const onEnd = () => {
-      const held = context.limits?.first;
-      if (held !== undefined)
-        this.#settle(held, ({ span, counts }) => (span.kind === 'now' || counts !== 'requests' ? 0 : 1));
-    };
     // The client may have left while the store decided.
-    if (context.isClosed) onEnd();
-    else context.onClose(onEnd);
+    if (context.isClosed) this.ended(context);
+    else context.onClose(() => this.ended(context));
   }
 
   #reserved(context: RequestContext, planned: PlannedCharges, decision: LimitDecision): void {
@@ -282,6 +321,29 @@ export class LimitGate implements RefusalObserver {
     const { limitHeaders } = protocolAt(context.routePath);
     context.setHeaders(this.#texts.headersOf(known, { refused, wallNow: clock.wallNow(), limitHeaders }));
   }
+}
+
+/** It waits for what its limits say before anything of it is answered, and its body needs no leave to be sent. */
+function mayGoOn({ match, awaitsContinue }: RequestContext): boolean {
+  return match?.route.asksModel === true && !awaitsContinue;
+}
+
+/** `known` throws what refuses the request, which then stays pending: nothing more is asked for it. */
+function goOn(
+  context: RequestContext,
+  { call, decision }: DecisionAhead,
+  known: (decision: LimitDecision) => void,
+): PendingAdmission {
+  const before = context.pendingLimits?.admitted;
+  const admitted = (before === undefined ? decision : before.then(() => decision)).then((late) => {
+    known(late);
+    if (context.pendingLimits === pending) context.pendingLimits = undefined;
+  });
+  const pending: PendingAdmission = { call, admitted };
+  context.pendingLimits = pending;
+  // Whoever waits for it hears of the refusal.
+  admitted.catch(() => {});
+  return pending;
 }
 
 function tokensOf(tries: readonly ConsumedTry[]): number {

@@ -10,12 +10,13 @@ import type { Clock, Milliseconds } from '../core/clock.ts';
 import { CANCELLATIONS, ServingError, toServingError } from '../core/errors.ts';
 import type { RequestId } from '../core/generation.ts';
 import { DEFAULT_PRIORITY, lowerOf, PRIORITIES, type Priority } from '../core/priority.ts';
-import type { CancelPhase, RequestTrace } from '../core/request-trace.ts';
+import { type CancelPhase, forgetWait, type RequestTrace } from '../core/request-trace.ts';
 import { readCallerContext, TRACEPARENT_HEADER, TRACESTATE_HEADER } from '../core/trace-context.ts';
 import { renameErrorField } from '../protocols/field-errors.ts';
 import type { FieldNames } from '../protocols/protocol.ts';
 import type { GenerationCall } from '../serving/generation-attempt.ts';
 import type { Serving } from '../serving/serving.ts';
+import type { PendingAdmission } from '../serving/slot-queue.ts';
 import { isInRanges } from './client-address.ts';
 import type { RequestContext } from './context.ts';
 import type { LimitGate, ReservedWork } from './limit-gate.ts';
@@ -59,7 +60,11 @@ export async function runModelRequest<Answer>(
   const hints = readSchedulingHints(context.request.headers, bodyHints);
   const highest = highestPriorityOf(context, settings);
   const { priority, headers } = grantPriority(hints.priority, highest);
-  for (const [name, value] of Object.entries(headers)) context.setHeader(name.toLowerCase(), value);
+  const showPriority = () => {
+    for (const [name, value] of Object.entries(headers)) context.setHeader(name.toLowerCase(), value);
+  };
+  if (context.pendingLimits === undefined) showPriority();
+  else context.pendingLimits.admitted.then(showPriority, () => {});
   const cancellation = new Cancellation();
   const leave = serving.drain.enter({ trace, cancellation, connection: context.request.socket });
   const onClose = () => {
@@ -69,17 +74,32 @@ export async function runModelRequest<Answer>(
   const timeoutMs = Math.min(hints.timeoutMs ?? Number.POSITIVE_INFINITY, settings.requestTimeoutMs);
   const deadlineAt = trace.receivedAt + timeoutMs;
   let failure: ServingError | undefined;
+  let admission: PendingAdmission | undefined;
+  let isSettled = false;
+  const settle = () => {
+    if (!isSettled) limitGate.settle(context, failure);
+    isSettled = true;
+  };
   try {
     const reserved = limitGate.reserve(context, work);
-    if (reserved !== undefined) await reserved;
+    if (reserved instanceof Promise) await reserved;
+    else admission = reserved;
     // The request may wait for long; its body has been parsed and is not needed any more.
     context.body = undefined;
     const heldBytes = context.bodyBytes ?? 0;
     const clientDeadlineAt = hints.timeoutMs === undefined ? undefined : deadlineAt;
     const along = alongOf(context, { priority, deadlineAt: clientDeadlineAt });
-    return await run({ trace, client, priority, cancellation, deadlineAt, heldBytes, along });
+    // What is given back is there before the client can ask again. A client that lags behind still has a part of its answer to come.
+    context.onLastBytes = () => {
+      settle();
+      if (context.response.writableLength === 0) limitGate.ended(context);
+    };
+    const answer = run({ trace, client, priority, cancellation, deadlineAt, heldBytes, along, admission });
+    admission?.admitted.catch((refusal: unknown) => cancellation.cancel(toServingError(refusal)));
+    return await answer;
   } catch (thrown) {
-    const error = renameErrorField(fieldNames, toServingError(thrown));
+    const first = admission === undefined ? thrown : await firstOf(admission, thrown, trace);
+    const error = renameErrorField(fieldNames, toServingError(first));
     failure = error;
     trace.errorCode = error.code;
     if (CANCELLATIONS.has(error.code)) trace.cancelPhase = cancelPhaseOf(trace);
@@ -87,10 +107,25 @@ export async function runModelRequest<Answer>(
     throw error;
   } finally {
     trace.endedAt ??= clock.now();
-    limitGate.settle(context, failure);
+    settle();
     context.offClose(onClose);
     // A stream whose head went out before the shutdown began.
     leave({ untold: context.isAnswered && !context.saidClose });
+  }
+}
+
+/** A refusal by limits goes before what failed meanwhile; then the request has never waited for a slot. */
+async function firstOf(
+  { admitted }: PendingAdmission,
+  thrown: unknown,
+  trace: RequestTrace,
+): Promise<unknown> {
+  try {
+    await admitted;
+    return thrown;
+  } catch (refusal) {
+    forgetWait(trace);
+    return refusal;
   }
 }
 

@@ -71,6 +71,13 @@ export interface LimitAdmission {
   readonly charges: readonly Charge[];
 }
 
+/** A decision that is not known here yet, and that more may depend on. */
+export interface DecisionAhead {
+  /** The store's own number of it. */
+  readonly call: number;
+  readonly decision: Promise<LimitDecision>;
+}
+
 export interface LimitStore {
   /** Whether what it knows is elsewhere: it is not asked for what nobody needs. */
   readonly isShared: boolean;
@@ -81,6 +88,11 @@ export interface LimitStore {
     charges: readonly Charge[],
     options?: { readonly isFinal?: boolean },
   ): LimitDecision | Promise<LimitDecision>;
+  /**
+   * As `decide`, where the process that decides also gives out the slots: what it is asked meanwhile may name the decision, and counts only
+   * if that admits. `after`: this one does so. Absent: each decision is awaited.
+   */
+  decideAhead?(charges: readonly Charge[], after: number | undefined): DecisionAhead;
   /**
    * The request has ended: `amounts`, in the order of the admission's charges, replace what was counted (0: as if it had never come). In a
    * window, what is less is taken away at the time at which it was counted, if that has not left; what is more is counted now, so that no

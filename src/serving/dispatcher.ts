@@ -20,7 +20,7 @@ import type { WaitingView } from '../scheduling/queue-view.ts';
 import type { Scheduler } from '../scheduling/scheduler.ts';
 import { queueRejection } from './queue-rejection.ts';
 import type { SharedSlots, SlotDivider } from './shared-slots.ts';
-import type { DescribedCaller, SlotCaller, SlotQueue, WaitingCaller } from './slot-queue.ts';
+import type { DescribedCaller, EntryOptions, SlotCaller, SlotQueue, WaitingCaller } from './slot-queue.ts';
 
 interface QueuedCaller {
   readonly caller: SlotCaller;
@@ -50,7 +50,7 @@ export class Dispatcher implements SlotQueue {
     return `entry_${this.#entries}`;
   }
 
-  enter(entry: QueueEntry, caller: SlotCaller, onPosition?: (position: QueuePosition) => void): void {
+  enter(entry: QueueEntry, caller: SlotCaller, { onPosition }: Pick<EntryOptions, 'onPosition'> = {}): void {
     this.#scheduler.enqueue(entry, this.#clock.now());
     this.#wake();
     const reporter =

@@ -176,16 +176,13 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
       trace.firstTokenAt ??= now;
     }
     this.#watch?.progressed(now, { isToken: event.type !== 'start' });
-    this.#owner.event(event, now);
-    if (event.type !== 'finish') return;
-    this.#watch?.stop();
-    if (isBeyondLimit) {
-      slot.complete(this.#generation?.released);
-      this.#generation?.cancel(new ServingError('client_gone'));
-    } else {
-      // It ended by itself: the backend holds nothing any more.
-      slot.complete();
+    if (event.type === 'finish') {
+      this.#watch?.stop();
+      // Before its client has the answer, and may ask again. One that ended by itself leaves nothing at the backend.
+      slot.complete(isBeyondLimit ? this.#generation?.released : undefined);
     }
+    this.#owner.event(event, now);
+    if (isBeyondLimit) this.#generation?.cancel(new ServingError('client_gone'));
   }
 
   fail(error: ServingError): void {

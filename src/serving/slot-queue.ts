@@ -34,6 +34,21 @@ export interface SlotCaller {
   rejected(error: ServingError): void;
 }
 
+/** The limits of a request are being decided, in the process that gives out the slots. */
+export interface PendingAdmission {
+  /** The number of that decision. */
+  readonly call: number;
+  /** Resolves when this process knows that it is admitted; rejects with what refuses it. */
+  readonly admitted: Promise<void>;
+}
+
+export interface EntryOptions {
+  /** Called with its position while it waits. */
+  readonly onPosition?: ((position: QueuePosition) => void) | undefined;
+  /** The entry counts only where it is admitted; its caller hears nothing before. Only of a queue in another process. */
+  readonly admission?: PendingAdmission | undefined;
+}
+
 export interface DescribedCaller {
   readonly id: EntryId;
   readonly model: ModelId;
@@ -57,8 +72,8 @@ export interface WaitingCaller {
 
 export interface SlotQueue {
   newEntryId(): EntryId;
-  /** Puts the caller into the queue. `onPosition` is called with its position while it waits. */
-  enter(entry: QueueEntry, caller: SlotCaller, onPosition?: (position: QueuePosition) => void): void;
+  /** Puts the caller into the queue. */
+  enter(entry: QueueEntry, caller: SlotCaller, options?: EntryOptions): void;
   /** Takes a queued caller out; it gets neither a grant nor a rejection. */
   leave(id: EntryId): void;
   /** What the model's targets, ejected ones too, offer a request with such needs; undefined where none may get it. */

@@ -18,7 +18,7 @@ import type { PrefixFingerprint } from '../scheduling/prefix-fingerprint.ts';
 import { deadlineError } from './deadline-error.ts';
 import type { PromptSize } from './prompt-size.ts';
 import type { NextTry, RetryServices } from './retries.ts';
-import type { DescribedCaller, Grant, SlotCaller, SlotQueue } from './slot-queue.ts';
+import type { DescribedCaller, Grant, PendingAdmission, SlotCaller, SlotQueue } from './slot-queue.ts';
 import type { Target } from './targets.ts';
 
 /** A request as serving takes it, whatever it asks of the model. */
@@ -36,6 +36,8 @@ export interface SlotCall {
   readonly along?: Along | undefined;
   /** When the answer must be finished. */
   readonly deadlineAt: Milliseconds;
+  /** Its limits are being decided; absent: they have admitted it. */
+  readonly admission?: PendingAdmission | undefined;
   /** Called with its position while it waits, and with position 0 when it leaves the queue. */
   readonly onQueuePosition?: ((position: QueuePosition) => void) | undefined;
 }
@@ -179,7 +181,9 @@ export class Slot implements SlotCaller, ListNode<Slot> {
       deadlineAt,
       onQueuePosition,
     } = this.#call;
-    const { clock, slotQueue, queueTimeoutMs } = this.#services;
+    const { clock, slotQueue, queueTimeoutMs, retries } = this.#services;
+    // What is tried again was admitted.
+    const admission = next === undefined ? this.#call.admission : undefined;
     const { promptSize, prefix } = this.#work;
     const { maxTokens, maxTokensIsDefault = false } = request.limits;
     const enqueuedAt = clock.now();
@@ -189,7 +193,9 @@ export class Slot implements SlotCaller, ListNode<Slot> {
       trace.model = request.model;
       trace.priority = priority;
       trace.enqueuedAt = enqueuedAt;
-      this.#services.retries.budget.requested(enqueuedAt);
+      const counted = () => retries.budget.requested(enqueuedAt);
+      if (admission === undefined) counted();
+      else admission.admitted.then(counted, () => {});
     } else {
       this.#kind = next.kind;
     }
@@ -213,7 +219,7 @@ export class Slot implements SlotCaller, ListNode<Slot> {
       retry: next?.place,
     };
     if (next === undefined) trace.queued = entry;
-    slotQueue.enter(entry, this, onQueuePosition);
+    slotQueue.enter(entry, this, { onPosition: onQueuePosition, admission });
   }
 
   granted(grant: Grant): void {

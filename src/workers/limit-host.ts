@@ -23,12 +23,19 @@ export class LimitHost {
   }
 }
 
+type Decide = Extract<LimitsToControl, { type: 'decide' }>;
+
+/** What it depended on was refused. */
+const NOT_ASKED: LimitDecision = { admission: undefined, states: [] };
+
 /** One worker, as long as its link is open. */
 export class WorkerLimits {
   readonly #store: LimitStore;
   readonly #send: (message: LimitsToWorker) => void;
   /** Those that may still be settled; no Map, as in the dispatcher. */
   readonly #admissions: Record<number, LimitAdmission | undefined> = Object.create(null);
+  /** What a shared store is being asked; resolves with whether it has admitted it. */
+  readonly #undecided = new Map<number, Promise<boolean>>();
   #isOver = false;
 
   constructor(store: LimitStore, send: (message: LimitsToWorker) => void) {
@@ -41,12 +48,16 @@ export class WorkerLimits {
     return Object.keys(this.#admissions).length;
   }
 
+  /** Whether that call, which is not settled yet, was admitted. */
+  admitted(call: number): boolean | Promise<boolean> {
+    return this.#undecided.get(call) ?? this.#admissions[call] !== undefined;
+  }
+
   receive(message: LimitsToControl): void {
     switch (message.type) {
       case 'decide': {
-        const decision = this.#store.decide(message.charges);
-        if (decision instanceof Promise) void decision.then((late) => this.#decided(message, late));
-        else this.#decided(message, decision);
+        const admitted = this.#decide(message);
+        if (typeof admitted !== 'boolean') this.#keepUndecided(message.call, admitted);
         break;
       }
       case 'peek': {
@@ -82,16 +93,35 @@ export class WorkerLimits {
     }
   }
 
-  #decided(
-    { call, isFinal }: Extract<LimitsToControl, { type: 'decide' }>,
-    { admission, states }: LimitDecision,
-  ): void {
+  #decide(message: Decide): boolean | Promise<boolean> {
+    const { after } = message;
+    const mayBegin = after === undefined || this.admitted(after);
+    if (typeof mayBegin !== 'boolean') return mayBegin.then((may) => this.#decideIf(may, message));
+    return this.#decideIf(mayBegin, message);
+  }
+
+  #decideIf(mayBegin: boolean, message: Decide): boolean | Promise<boolean> {
+    if (!mayBegin) return this.#decided(message, NOT_ASKED);
+    const decision = this.#store.decide(message.charges);
+    if (decision instanceof Promise) return decision.then((late) => this.#decided(message, late));
+    return this.#decided(message, decision);
+  }
+
+  /** Returns whether it was admitted. */
+  #decided({ call, isFinal }: Decide, { admission, states }: LimitDecision): boolean {
     if (this.#isOver) {
       if (admission !== undefined) this.#abandon(admission);
-      return;
+      return false;
     }
-    if (admission !== undefined && isFinal === undefined) this.#admissions[call] = admission;
-    this.#send({ type: 'decided', call, admitted: admission !== undefined, states: states.map(sentState) });
+    const admitted = admission !== undefined;
+    if (admitted && isFinal === undefined) this.#admissions[call] = admission;
+    this.#send({ type: 'decided', call, admitted, states: states.map(sentState) });
+    return admitted;
+  }
+
+  #keepUndecided(call: number, admitted: Promise<boolean>): void {
+    this.#undecided.set(call, admitted);
+    void admitted.then(() => this.#undecided.delete(call));
   }
 
   #peeked(call: number, states: readonly CounterState[]): void {

@@ -8,11 +8,12 @@ export type SentCharge = Omit<Charge, 'place'>;
 export type SentState = Omit<CounterState, 'retryInMs'> & { readonly retryInMs: number | null };
 
 export type LimitsToControl =
-  /** `isFinal`: it is not settled. */
+  /** `isFinal`: it is not settled. `after`: refused, unless that call was admitted. */
   | {
       readonly type: 'decide';
       readonly call: number;
       readonly charges: readonly SentCharge[];
+      readonly after?: number | undefined;
       readonly isFinal?: true | undefined;
     }
   | { readonly type: 'peek'; readonly call: number; readonly charges: readonly SentCharge[] }

@@ -31,7 +31,7 @@ export class Link<Sent, Received> {
       onEnd();
     };
     socket.setEncoding('utf8');
-    socket.on('data', (text: string) => reader.read(text));
+    socket.on('data', (text: string) => this.#writer.holdWhile(() => reader.read(text)));
     // What is wrong with it does not matter: the process at its other end is gone.
     socket.on('error', end);
     socket.on('close', end);
@@ -45,6 +45,11 @@ export class Link<Sent, Received> {
   /** To an end that is gone, nothing is sent: `onEnd` has said so. */
   send(message: Sent): void {
     if (this.#isOpen) this.#writer.send(message);
+  }
+
+  /** Writes what was sent in this turn now. */
+  flush(): void {
+    if (this.#isOpen) this.#writer.flush();
   }
 
   /** Does not call `onEnd`. */

@@ -5,6 +5,7 @@
 import type {
   Charge,
   CounterState,
+  DecisionAhead,
   LimitAdmission,
   LimitDecision,
   LimitStore,
@@ -13,6 +14,8 @@ import type { LimitsToControl, LimitsToWorker, SentCharge, SentState } from './l
 
 interface RemoteLimitStoreOptions {
   readonly send: (message: LimitsToControl) => void;
+  /** Writes what was sent in this turn. */
+  readonly flush: () => void;
   /** What the control process counts in is shared with other servers. */
   readonly isShared: boolean;
 }
@@ -36,6 +39,7 @@ export class RemoteLimitStore implements LimitStore {
   readonly isShared: boolean;
   readonly keepsAdmissions = true;
   readonly #send: RemoteLimitStoreOptions['send'];
+  readonly #flush: RemoteLimitStoreOptions['flush'];
   /** By the number of the call; no Map, as in the dispatcher. */
   readonly #asked: Record<number, ((answer: Answer) => void) | undefined> = Object.create(null);
   /** Settled, which the control process does not know yet. */
@@ -43,22 +47,21 @@ export class RemoteLimitStore implements LimitStore {
   #calls = 0;
   #isOver = false;
 
-  constructor({ send, isShared }: RemoteLimitStoreOptions) {
+  constructor({ send, flush, isShared }: RemoteLimitStoreOptions) {
     this.#send = send;
+    this.#flush = flush;
     this.isShared = isShared;
   }
 
-  async decide(
+  decide(
     charges: readonly Charge[],
     { isFinal = false }: { readonly isFinal?: boolean } = {},
   ): Promise<LimitDecision> {
-    this.#calls += 1;
-    const call = this.#calls;
-    const sent = charges.map(sentCharge);
-    const answer = await this.#ask({ type: 'decide', call, charges: sent, isFinal: isFinal || undefined });
-    if (answer?.type !== 'decided') return { admission: undefined, states: charges.map(unknownState) };
-    const states = answer.states.map(receivedState);
-    return { admission: answer.admitted ? new RemoteAdmission(charges, call) : undefined, states };
+    return this.#decide(charges, { isFinal: isFinal || undefined }).decision;
+  }
+
+  decideAhead(charges: readonly Charge[], after: number | undefined): DecisionAhead {
+    return this.#decide(charges, { after });
   }
 
   settle(admission: LimitAdmission, amounts: readonly number[]): void {
@@ -67,8 +70,11 @@ export class RemoteLimitStore implements LimitStore {
     const isSame = charges.every(
       ({ bound, amount }, index) => bound.kind !== 'now' && (amounts[index] ?? amount) === amount,
     );
-    if (!isSame) this.#send({ type: 'settle', call, amounts });
-    else if (this.#unchanged.push(call) >= MAX_UNCHANGED) this.#sendUnchanged();
+    if (!isSame) {
+      this.#send({ type: 'settle', call, amounts });
+      // Before the client has its answer, and may ask another worker.
+      this.#flush();
+    } else if (this.#unchanged.push(call) >= MAX_UNCHANGED) this.#sendUnchanged();
   }
 
   async peek(charges: readonly Charge[]): Promise<readonly CounterState[]> {
@@ -105,6 +111,16 @@ export class RemoteLimitStore implements LimitStore {
     this.end();
   }
 
+  #decide(
+    charges: readonly Charge[],
+    condition: { readonly isFinal?: true | undefined; readonly after?: number | undefined },
+  ): DecisionAhead {
+    this.#calls += 1;
+    const call = this.#calls;
+    const answer = this.#ask({ type: 'decide', call, charges: charges.map(sentCharge), ...condition });
+    return { call, decision: answer.then((known) => decisionOf(known, charges, call)) };
+  }
+
   /** Nobody waits for it: it goes with something else, so that it costs no write of its own. */
   #sendUnchanged(): void {
     if (this.#unchanged.length === 0) return;
@@ -122,6 +138,12 @@ export class RemoteLimitStore implements LimitStore {
       this.#send(question);
     });
   }
+}
+
+function decisionOf(answer: Answer, charges: readonly Charge[], call: number): LimitDecision {
+  if (answer?.type !== 'decided') return { admission: undefined, states: charges.map(unknownState) };
+  const states = answer.states.map(receivedState);
+  return { admission: answer.admitted ? new RemoteAdmission(charges, call) : undefined, states };
 }
 
 function sentCharge({ counter, bound, amount }: Charge): SentCharge {

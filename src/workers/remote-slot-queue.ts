@@ -18,7 +18,14 @@ import type {
   TargetNeeds,
 } from '../scheduling/decision.ts';
 import { queueRejection } from '../serving/queue-rejection.ts';
-import type { DescribedCaller, SlotCaller, SlotQueue, WaitingCaller } from '../serving/slot-queue.ts';
+import type {
+  DescribedCaller,
+  EntryOptions,
+  PendingAdmission,
+  SlotCaller,
+  SlotQueue,
+  WaitingCaller,
+} from '../serving/slot-queue.ts';
 import type { Target } from '../serving/targets.ts';
 import type { HostTime } from './link.ts';
 import type { SchedulingToControl, SchedulingToWorker } from './scheduling-messages.ts';
@@ -41,6 +48,8 @@ interface Waiting {
   readonly entry: QueueEntry;
   readonly caller: SlotCaller;
   readonly onPosition: ((position: QueuePosition) => void) | undefined;
+  /** Until that is known, its caller hears nothing. */
+  admission: PendingAdmission | undefined;
 }
 
 interface Held {
@@ -81,16 +90,25 @@ export class RemoteSlotQueue implements SlotQueue {
     return `${this.#options.name}_entry_${this.#entries}`;
   }
 
-  enter(entry: QueueEntry, caller: SlotCaller, onPosition?: (position: QueuePosition) => void): void {
+  enter(entry: QueueEntry, caller: SlotCaller, { onPosition, admission }: EntryOptions = {}): void {
     const { clock, hostTime, send } = this.#options;
     this.#sendLate();
-    this.#waiting[entry.id] = { entry, caller, onPosition };
+    const waiting: Waiting = { entry, caller, onPosition, admission };
+    this.#waiting[entry.id] = waiting;
+    admission?.admitted.then(
+      () => {
+        waiting.admission = undefined;
+      },
+      // The control process has not taken it in.
+      () => delete this.#waiting[entry.id],
+    );
     if (this.#isOver) clock.atEndOfTurn(() => this.#reject(entry.id, new ServingError('draining')));
     else
       send({
         type: 'enqueue',
         entry: sentEntry(entry, hostTime),
         ...(onPosition !== undefined && { reports: true }),
+        ...(admission !== undefined && { after: admission.call }),
       });
   }
 
@@ -131,6 +149,10 @@ export class RemoteSlotQueue implements SlotQueue {
   }
 
   granted(message: Granted): void {
+    this.#onceAdmitted(message.id, () => this.#granted(message));
+  }
+
+  #granted(message: Granted): void {
     const { id, target } = message;
     const waiting = this.#waiting[id];
     // It has left, and so has given the slot back.
@@ -150,11 +172,11 @@ export class RemoteSlotQueue implements SlotQueue {
   }
 
   rejected({ id, code, retryAfterSeconds }: Extract<SchedulingToWorker, { type: 'rejected' }>): void {
-    this.#reject(id, queueRejection(code, retryAfterSeconds));
+    this.#onceAdmitted(id, () => this.#reject(id, queueRejection(code, retryAfterSeconds)));
   }
 
   positioned({ id, position }: Extract<SchedulingToWorker, { type: 'position' }>): void {
-    this.#waiting[id]?.onPosition?.(position);
+    this.#onceAdmitted(id, () => this.#waiting[id]?.onPosition?.(position));
   }
 
   contended({ model, isContended }: Extract<SchedulingToWorker, { type: 'contended' }>): void {
@@ -168,6 +190,12 @@ export class RemoteSlotQueue implements SlotQueue {
     const early = this.#early;
     this.#early = [];
     for (const message of early) this.granted(message);
+  }
+
+  /** The control process is silent: what waits for its limits as well is about to be refused here, which that will not know. */
+  interrupt(): void {
+    for (const id in this.#waiting)
+      if (this.#waiting[id]?.admission !== undefined) this.#options.send({ type: 'leave', id });
   }
 
   /** While the control process is silent: what has waited for its time is rejected as that would. */
@@ -235,6 +263,13 @@ export class RemoteSlotQueue implements SlotQueue {
     if (this.#late.length === 0) return;
     for (const message of this.#late) this.#options.send(message);
     this.#late = [];
+  }
+
+  /** What the control process says of an entry comes with what it says of its limits, which is known a moment later here. */
+  #onceAdmitted(id: EntryId, run: () => void): void {
+    const admission = this.#waiting[id]?.admission;
+    if (admission === undefined) run();
+    else admission.admitted.then(run, run);
   }
 
   #keep(message: Granted): void {

@@ -9,7 +9,7 @@ import type { LocalControl } from '../serving/local-control.ts';
 import type { Target, Targets } from '../serving/targets.ts';
 import type { HostTime } from './link.ts';
 import type { SchedulingToControl, SchedulingToWorker, SentTarget } from './scheduling-messages.ts';
-import { WorkerEntries } from './worker-entries.ts';
+import { type AdmittedCalls, WorkerEntries } from './worker-entries.ts';
 
 interface SchedulerHostOptions {
   readonly clock: Clock;
@@ -52,7 +52,7 @@ export class SchedulerHost {
   }
 
   /** The worker is told of all targets before anything else. */
-  connect(send: (message: SchedulingToWorker) => void): HostedWorker {
+  connect(send: (message: SchedulingToWorker) => void, admitted: AdmittedCalls): HostedWorker {
     const { clock, hostTime, control, setDrained } = this.#options;
     this.#workers.add(send);
     send({ type: 'targets', targets: [...this.#told.values()].map(({ target }) => target) });
@@ -63,6 +63,7 @@ export class SchedulerHost {
       hostTime,
       control,
       send,
+      admitted,
       setDrained,
       findTarget: (model, id) => this.#find(model, id),
       knownSince: (target) => this.#knownSince.get(target) ?? 0,

@@ -27,8 +27,8 @@ export interface FailedTry {
 
 /** `request`: a number that the worker has given a request that has failed somewhere. */
 export type SchedulingToControl =
-  /** `reports`: its position is wanted while it waits. */
-  | { readonly type: 'enqueue'; readonly entry: SentEntry; readonly reports?: true }
+  /** `reports`: its position is wanted while it waits. `after`: it counts only if that call of its limits is admitted. */
+  | { readonly type: 'enqueue'; readonly entry: SentEntry; readonly reports?: true; readonly after?: number }
   /** It waits no longer, or gives back the slot that is on its way to it. */
   | { readonly type: 'leave'; readonly id: EntryId }
   /** A settlement that is `completed` also says that the target has answered. */

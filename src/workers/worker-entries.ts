@@ -15,11 +15,15 @@ import type { HostTime } from './link.ts';
 import type { FailedTry, SchedulingToControl, SchedulingToWorker } from './scheduling-messages.ts';
 import { receivedEntry, type SentEntry } from './sent-entry.ts';
 
+/** Whether the limits of a request have admitted it, by the worker's number of that decision. */
+export type AdmittedCalls = (call: number) => boolean | Promise<boolean>;
+
 interface WorkerEntriesOptions {
   readonly clock: Clock;
   readonly hostTime: HostTime;
   readonly control: LocalControl;
   readonly send: (message: SchedulingToWorker) => void;
+  readonly admitted: AdmittedCalls;
   readonly setDrained: (target: TargetId, isDrained: boolean) => void;
   readonly findTarget: (model: ModelId, id: TargetId) => Target | undefined;
   /** Since when this target, not another of the same name, is in the configuration. */
@@ -28,6 +32,8 @@ interface WorkerEntriesOptions {
   readonly onEntered: (model: ModelId) => void;
   readonly onSlotChange: (target: Target, change: 'taken' | 'given back') => void;
 }
+
+type Enqueue = Extract<SchedulingToControl, { type: 'enqueue' }>;
 
 /** Nothing ran in the slot. */
 const UNUSED: Settlement = {
@@ -44,6 +50,8 @@ export class WorkerEntries {
   readonly #options: WorkerEntriesOptions;
   /** No Map, as in the dispatcher. */
   readonly #entries: Record<EntryId, WorkerEntry | undefined> = Object.create(null);
+  /** Their limits are being decided by a shared store. */
+  readonly #undecided = new Set<EntryId>();
   /** Those that have failed somewhere, by the worker's number. */
   readonly #failed = new Map<number, TriedRequest>();
 
@@ -55,7 +63,7 @@ export class WorkerEntries {
     const { control } = this.#options;
     switch (message.type) {
       case 'enqueue':
-        this.#enqueue(message);
+        this.#enqueueIfAdmitted(message);
         break;
       case 'leave':
         this.#leave(message.id);
@@ -98,13 +106,26 @@ export class WorkerEntries {
    */
   end(): void {
     this.#failed.clear();
+    this.#undecided.clear();
     for (const id of Object.keys(this.#entries)) {
       this.#options.control.slotQueue.leave(id);
       this.#giveBack(id, { ...UNUSED, promptTokens: this.#entries[id]?.sent.promptTokens ?? 0 });
     }
   }
 
-  #enqueue({ entry: sent, reports }: Extract<SchedulingToControl, { type: 'enqueue' }>): void {
+  #enqueueIfAdmitted(message: Enqueue): void {
+    const { after, entry } = message;
+    const admitted = after === undefined || this.#options.admitted(after);
+    if (admitted === true) this.#enqueue(message);
+    // Of one that is refused, the worker hears by its limits.
+    if (typeof admitted === 'boolean') return;
+    this.#undecided.add(entry.id);
+    void admitted.then((isAdmitted) => {
+      if (this.#undecided.delete(entry.id) && isAdmitted) this.#enqueue(message);
+    });
+  }
+
+  #enqueue({ entry: sent, reports }: Enqueue): void {
     const { control, hostTime, send } = this.#options;
     const { id } = sent;
     const entry = new WorkerEntry(sent, this);
@@ -113,7 +134,7 @@ export class WorkerEntries {
       // That it has left the queue, its grant says.
       if (position > 0) send({ type: 'position', id, position: { position, etaMs } });
     };
-    control.slotQueue.enter(receivedEntry(sent, hostTime), entry, reports && onPosition);
+    control.slotQueue.enter(receivedEntry(sent, hostTime), entry, reports && { onPosition });
     this.#options.onEntered(sent.model);
   }
 
@@ -136,6 +157,7 @@ export class WorkerEntries {
 
   /** Out of the queue, or of the slot that it has got meanwhile. */
   #leave(id: EntryId): void {
+    this.#undecided.delete(id);
     this.#options.control.slotQueue.leave(id);
     this.#giveBack(id, UNUSED);
   }

@@ -112,18 +112,14 @@ describe('a key', () => {
 });
 
 describe('tokens', () => {
-  // With workers, what is given back may come a moment after the answer, from another process than the one that asks next.
-  test.skipIf(TEST_WORKERS > 1)(
-    'are those that were used, once the answer is there: a bound that was not used up is given back',
-    async () => {
-      const server = await start(flag('limits.all', { tokens_per_hour: 1000 }));
-      const first = await generate(server, { max_tokens: 500 });
-      expect(left(first, 'all.tokens_per_hour')).toBe(500 - ESTIMATED);
-      const { usage } = first.json<{ usage: { total_tokens: number } }>();
-      const second = await generate(server, { max_tokens: 1 });
-      expect(left(second, 'all.tokens_per_hour')).toBe(1000 - usage.total_tokens - ESTIMATED - 1);
-    },
-  );
+  test('are those that were used, once the answer is there: a bound that was not used up is given back', async () => {
+    const server = await start(flag('limits.all', { tokens_per_hour: 1000 }));
+    const first = await generate(server, { max_tokens: 500 });
+    expect(left(first, 'all.tokens_per_hour')).toBe(500 - ESTIMATED);
+    const { usage } = first.json<{ usage: { total_tokens: number } }>();
+    const second = await generate(server, { max_tokens: 1 });
+    expect(left(second, 'all.tokens_per_hour')).toBe(1000 - usage.total_tokens - ESTIMATED - 1);
+  });
 
   test('of a request that fails, is refused by the queue or never reached a model are not counted', async () => {
     const server = await start([
@@ -170,21 +166,17 @@ describe('what counts', () => {
     expect(left(await generate(server), 'address.requests_per_hour')).toBe(7);
   });
 
-  // With workers, that it has ended may be told a moment after the answer.
-  test.skipIf(TEST_WORKERS > 1)(
-    'requests at the same time: one has ended when its answer was sent',
-    async () => {
-      const server = await start(flag('limits.all', { concurrent_requests: 1 }));
-      for (let count = 0; count < 3; count += 1) expect((await generate(server)).status).toBe(200);
-      const both = await Promise.all([
-        generate(server, { max_tokens: 400 }),
-        generate(server, { max_tokens: 400 }),
-      ]);
-      const statuses = both.map(({ status }) => status);
-      expect(statuses).toContain(200);
-      expect((await generate(server)).status).toBe(200);
-    },
-  );
+  test('requests at the same time: one has ended when its answer was sent', async () => {
+    const server = await start(flag('limits.all', { concurrent_requests: 1 }));
+    for (let count = 0; count < 3; count += 1) expect((await generate(server)).status).toBe(200);
+    const both = await Promise.all([
+      generate(server, { max_tokens: 400 }),
+      generate(server, { max_tokens: 400 }),
+    ]);
+    const statuses = both.map(({ status }) => status);
+    expect(statuses).toContain(200);
+    expect((await generate(server)).status).toBe(200);
+  });
 });
 
 describe('a reload', () => {

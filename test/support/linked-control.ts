@@ -71,7 +71,10 @@ export class ControlSide {
       onMessage: (message) => hosted.receive(message),
       onEnd: () => hosted.end(),
     });
-    const hosted: HostedWorker = this.host.connect((message) => toWorker.send(message));
+    const hosted: HostedWorker = this.host.connect(
+      (message) => toWorker.send(message),
+      () => true,
+    );
     const toControl = new Link<SchedulingToControl, SchedulingToWorker>({
       socket: near,
       clock,

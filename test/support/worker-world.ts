@@ -300,7 +300,7 @@ export class WorkerWorld {
     this.#callers.push(caller);
     const onPosition = ({ position, etaMs }: { position: number; etaMs: number }) =>
       void this.note(`${caller.number} is number ${position} in ${etaMs}`);
-    slotQueue.enter(entry, caller, reports ? onPosition : undefined);
+    slotQueue.enter(entry, caller, reports ? { onPosition } : {});
   }
 
   #release(

@@ -92,7 +92,7 @@ function startGenerations(
   onQueuePosition?: (position: QueuePosition) => void,
 ): Pausable {
   const { requests, delivery, promptTokensFirst = false } = parsed;
-  const { trace, cancellation, client, priority, deadlineAt, along } = call;
+  const { trace, cancellation, client, priority, deadlineAt, along, admission } = call;
   const sink = noting(delivered);
   const choices = requests.length;
   // All of them hold one body.
@@ -110,6 +110,7 @@ function startGenerations(
       deadlineAt,
       heldBytes,
       along,
+      admission,
       onQueuePosition,
       delivery,
       promptTokensFirst,

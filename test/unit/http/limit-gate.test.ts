@@ -6,8 +6,15 @@ import type { Limits } from '../../../src/core/limit-names.ts';
 import type { RequestContext } from '../../../src/http/context.ts';
 import { LimitGate } from '../../../src/http/limit-gate.ts';
 import type { LimitSettings } from '../../../src/limits/limit-plan.ts';
-import type { LimitAdmission, LimitStore } from '../../../src/limits/limit-store.ts';
+import type {
+  Charge,
+  DecisionAhead,
+  LimitAdmission,
+  LimitDecision,
+  LimitStore,
+} from '../../../src/limits/limit-store.ts';
 import { MemoryLimitStore } from '../../../src/limits/memory-limit-store.ts';
+import type { PendingAdmission } from '../../../src/serving/slot-queue.ts';
 import type { ModelPrice } from '../../../src/usage/prices.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
@@ -64,6 +71,22 @@ class KeepingStore extends PromisingStore {
   };
 }
 
+/** As a worker has it, whose requests go on while the control process decides. */
+class AheadStore extends KeepingStore {
+  readonly #calls: Promise<boolean>[] = [];
+
+  decideAhead(charges: readonly Charge[], after: number | undefined): DecisionAhead {
+    const decision = this.#decideAfter(charges, after);
+    const call = this.#calls.push(decision.then(({ admission }) => admission !== undefined)) - 1;
+    return { call, decision };
+  }
+
+  async #decideAfter(charges: readonly Charge[], after: number | undefined): Promise<LimitDecision> {
+    if (after !== undefined && !(await this.#calls[after])) return { admission: undefined, states: [] };
+    return await this.decide(charges);
+  }
+}
+
 /** One that can't be asked, with `limits.on_failure: closed`. */
 const CLOSED: LimitStore = {
   isShared: true,
@@ -79,19 +102,19 @@ const CLOSED: LimitStore = {
 interface Setup {
   readonly limits?: Partial<LimitSettings>;
   readonly prices?: Readonly<Record<string, ModelPrice>>;
-  readonly kind?: 'memory' | 'promising' | 'keeping' | 'closed';
+  readonly kind?: 'memory' | 'promising' | 'keeping' | 'ahead' | 'closed';
 }
 
 function setUp({ limits = {}, prices = {}, kind = 'memory' }: Setup) {
   const clock = new FakeClock();
   const memory = new MemoryLimitStore({ clock, maxKeys: () => 100 });
   const promising = new PromisingStore(memory);
-  const keeping = new KeepingStore(memory);
+  const keeping = kind === 'ahead' ? new AheadStore(memory) : new KeepingStore(memory);
   const checked: string[] = [];
   const decided: string[] = [];
   const gate = new LimitGate({
     clock,
-    store: { memory, promising, keeping, closed: CLOSED }[kind],
+    store: { memory, promising, keeping, ahead: keeping, closed: CLOSED }[kind],
     settings: { limits: { ...NONE, ...limits }, prices, currency: 'EUR' },
     paths: new Set([PATH]),
     protocolAt: () => ({}),
@@ -109,6 +132,9 @@ function request() {
   const ends: (() => void)[] = [];
   const seen = {
     routePath: PATH,
+    match: { route: { asksModel: true } },
+    awaitsContinue: false,
+    pendingLimits: undefined as PendingAdmission | undefined,
     onRefusal: undefined,
     caller: undefined,
     addressKey: '1.2.3.4',
@@ -145,7 +171,7 @@ const work = (promptTokens: number, answerTokens: number, model = 'm') => ({
   size: () => ({ promptTokens, answerTokens }),
 });
 
-async function failureOf(run: () => void | Promise<void>): Promise<ServingError | undefined> {
+async function failureOf(run: () => unknown): Promise<ServingError | undefined> {
   try {
     await run();
     return undefined;
@@ -155,62 +181,69 @@ async function failureOf(run: () => void | Promise<void>): Promise<ServingError 
   }
 }
 
-describe.each(['memory', 'promising', 'keeping'] as const)('the gate over a store that is %s', (kind) => {
-  const limited = (all: Limits) => setUp({ kind, limits: { all } });
-  const check = (gate: LimitGate, { context }: ReturnType<typeof request>) =>
-    failureOf(() => {
-      gate.announce(context);
-      return gate.check(context);
+describe.each(['memory', 'promising', 'keeping', 'ahead'] as const)(
+  'the gate over a store that is %s',
+  (kind) => {
+    const limited = (all: Limits) => setUp({ kind, limits: { all } });
+    const check = (gate: LimitGate, { context }: ReturnType<typeof request>) =>
+      failureOf(() => {
+        gate.announce(context);
+        const waited = gate.check(context);
+        return waited ?? context.pendingLimits?.admitted;
+      });
+    const reserve = (gate: LimitGate, { context }: ReturnType<typeof request>, ...size: [number, number]) =>
+      failureOf(() => {
+        const reserved = gate.reserve(context, work(...size));
+        return reserved === undefined || reserved instanceof Promise ? reserved : reserved.admitted;
+      });
+
+    it('counts a request before its body is read, and takes back one that is refused for its body', async () => {
+      const { gate, remaining, checked } = limited({ requests_per_minute: 2 });
+      const refused = request();
+      expect(await check(gate, refused)).toBeUndefined();
+      expect(await remaining('requests_per_minute')).toBe(1);
+      gate.refused(refused.context, new ServingError('body_too_large'));
+      expect(await remaining('requests_per_minute')).toBe(2);
+      expect(refused.headers.get('x-ratelimit-remaining')).toBe('2');
+      for (let count = 0; count < 2; count += 1) await check(gate, request());
+      expect((await check(gate, request()))?.code).toBe('rate_limited');
+      expect(checked).toEqual(['allowed', 'allowed', 'allowed', 'limited']);
     });
-  const reserve = (gate: LimitGate, { context }: ReturnType<typeof request>, ...size: [number, number]) =>
-    failureOf(() => gate.reserve(context, work(...size)));
 
-  it('counts a request before its body is read, and takes back one that is refused for its body', async () => {
-    const { gate, remaining, checked } = limited({ requests_per_minute: 2 });
-    const refused = request();
-    expect(await check(gate, refused)).toBeUndefined();
-    expect(await remaining('requests_per_minute')).toBe(1);
-    gate.refused(refused.context, new ServingError('body_too_large'));
-    expect(await remaining('requests_per_minute')).toBe(2);
-    expect(refused.headers.get('x-ratelimit-remaining')).toBe('2');
-    for (let count = 0; count < 2; count += 1) await check(gate, request());
-    expect((await check(gate, request()))?.code).toBe('rate_limited');
-    expect(checked).toEqual(['allowed', 'allowed', 'allowed', 'limited']);
-  });
+    it('reserves tokens by the estimate, and puts what was used in its place', async () => {
+      const { gate, remaining, decided } = limited({ tokens_per_minute: 100 });
+      const one = request();
+      await check(gate, one);
+      expect(await reserve(gate, one, 10, 60)).toBeUndefined();
+      expect(one.headers.get('ratelimit')).toBe('"all.tokens_per_minute";r=30;t=60');
+      const other = request();
+      await check(gate, other);
+      const refusal = await reserve(gate, other, 10, 60);
+      expect(refusal?.code).toBe('rate_limited');
+      expect(refusal?.message).toContain('30 tokens remain, and the request may use 70 tokens.');
+      one.used(['m', 10, 5]);
+      gate.settle(one.context, undefined);
+      gate.settle(one.context, undefined);
+      expect(await remaining('tokens_per_minute')).toBe(85);
+      expect(decided).toEqual(['all allowed', 'all allowed', 'all allowed', 'all limited']);
+    });
 
-  it('reserves tokens by the estimate, and puts what was used in its place', async () => {
-    const { gate, remaining, decided } = limited({ tokens_per_minute: 100 });
-    const one = request();
-    await check(gate, one);
-    expect(await reserve(gate, one, 10, 60)).toBeUndefined();
-    expect(one.headers.get('ratelimit')).toBe('"all.tokens_per_minute";r=30;t=60');
-    const other = request();
-    await check(gate, other);
-    const refusal = await reserve(gate, other, 10, 60);
-    expect(refusal?.code).toBe('rate_limited');
-    expect(refusal?.message).toContain('30 tokens remain, and the request may use 70 tokens.');
-    one.used(['m', 10, 5]);
-    gate.settle(one.context, undefined);
-    gate.settle(one.context, undefined);
-    expect(await remaining('tokens_per_minute')).toBe(85);
-    expect(decided).toEqual(['all allowed', 'all allowed', 'all allowed', 'all limited']);
-  });
-
-  it('has a place free when its request has ended, also where the client left while it was decided', async () => {
-    const { gate, remaining } = limited({ concurrent_requests: 1 });
-    const one = request();
-    const leaving = request();
-    const checking = check(gate, one);
-    if (kind !== 'memory') one.leave();
-    await checking;
-    if (kind === 'memory') one.leave();
-    expect(await remaining('concurrent_requests')).toBe(1);
-    await check(gate, leaving);
-    expect(await remaining('concurrent_requests')).toBe(0);
-    leaving.leave();
-    expect(await remaining('concurrent_requests')).toBe(1);
-  });
-});
+    it('has a place free when its request has ended, also where the client left while it was decided', async () => {
+      const { gate, remaining } = limited({ concurrent_requests: 1 });
+      const one = request();
+      const leaving = request();
+      const checking = check(gate, one);
+      if (kind !== 'memory') one.leave();
+      await checking;
+      if (kind === 'memory') one.leave();
+      expect(await remaining('concurrent_requests')).toBe(1);
+      await check(gate, leaving);
+      expect(await remaining('concurrent_requests')).toBe(0);
+      leaving.leave();
+      expect(await remaining('concurrent_requests')).toBe(1);
+    });
+  },
+);
 
 describe('the gate of limits', () => {
   it('does not ask a shared store for the headers of a refusal alone', () => {

@@ -25,6 +25,23 @@ test('messages of a turn come in their order, in one line', async () => {
   await expect.poll(() => lines.join('')).toBe('[1,2]\n');
 });
 
+test('what is answered at once, and at the end of the turn, goes in one write', async () => {
+  const { near, far } = await pair();
+  const lines: string[] = [];
+  far.setEncoding('utf8').on('data', (text: string) => lines.push(text));
+  const link: Link<string, string> = new Link({
+    socket: near,
+    clock: systemClock,
+    onMessage: (message) => {
+      link.send(`${message} now`);
+      systemClock.atEndOfTurn(() => link.send(`${message} later`));
+    },
+    onEnd: () => {},
+  });
+  far.write('["one","two"]\n');
+  await expect.poll(() => lines).toEqual(['["one now","two now","one later","two later"]\n']);
+});
+
 test('a message may come in any number of pieces, several in one', async () => {
   const { near, far } = await pair();
   const taken: unknown[] = [];

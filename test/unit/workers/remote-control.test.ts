@@ -3,7 +3,7 @@ import { ServingError } from '../../../src/core/errors.ts';
 import { silentLog } from '../../../src/core/log.ts';
 import type { QueueEntry } from '../../../src/scheduling/decision.ts';
 import type { ControlOptions } from '../../../src/serving/local-control.ts';
-import type { Grant } from '../../../src/serving/slot-queue.ts';
+import type { EntryOptions, Grant } from '../../../src/serving/slot-queue.ts';
 import { Targets } from '../../../src/serving/targets.ts';
 import { HostTime } from '../../../src/workers/link.ts';
 import { RemoteControl } from '../../../src/workers/remote-control.ts';
@@ -63,8 +63,8 @@ function workerThat({ releaseWithinMs }: { readonly releaseWithinMs?: number }, 
     send: (message) => sent.push(message),
   });
   const told: string[] = [];
-  const enter = (id: string, changes: Partial<QueueEntry> = {}) =>
-    control.slotQueue.enter(entry(id, changes), {
+  const enter = (id: string, changes: Partial<QueueEntry> = {}, options: EntryOptions = {}) => {
+    const caller = {
       describe: () => undefined,
       granted: ({ target, release }: Grant) => {
         told.push(`${id} at ${target}`);
@@ -72,12 +72,28 @@ function workerThat({ releaseWithinMs }: { readonly releaseWithinMs?: number }, 
           release({ outcome: 'completed', promptTokens: 1, answerTokens: 1, firstTokenMs: undefined }),
         );
       },
-      rejected: ({ code }) => told.push(`${id} ${code}`),
+      rejected: ({ code }: ServingError) => told.push(`${id} ${code}`),
+    };
+    control.slotQueue.enter(entry(id, changes), caller, options);
+  };
+  /** Enters while its limits are being decided. */
+  const enterPending = (id: string, call: number) => {
+    let settle: { readonly admit: () => void; readonly refuse: () => void } | undefined;
+    const admitted = new Promise<void>((resolve, reject) => {
+      settle = { admit: resolve, refuse: () => reject(new ServingError('rate_limited')) };
     });
+    enter(
+      id,
+      {},
+      { admission: { call, admitted }, onPosition: ({ position }) => told.push(`${id} ${position}`) },
+    );
+    if (settle === undefined) throw new Error('a promise runs its function at once');
+    return settle;
+  };
   const releases = new Map<string, () => void>();
   const grant = (id: string, target: string) =>
     control.receive({ type: 'granted', id, target, slot: 0, batch: { id: 'batch_1', size: 1 } });
-  return { clock, targets, control, sent, told, enter, releases, grant };
+  return { clock, targets, control, sent, told, enter, enterPending, releases, grant };
 }
 
 describe('a worker', () => {
@@ -116,6 +132,42 @@ describe('a worker', () => {
     releases.get('d')?.();
     expect(types()).toEqual(['release']);
     expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('tells a caller nothing before its limits have admitted it, and then everything in order', async () => {
+    const { clock, sent, told, enterPending, grant, control } = worker('one');
+    const { admit } = enterPending('a', 7);
+    expect(sent).toMatchObject([{ type: 'enqueue', after: 7 }]);
+    control.receive({ type: 'position', id: 'a', position: { position: 1, etaMs: 5 } });
+    grant('a', 'one');
+    await clock.settle();
+    expect(told).toEqual([]);
+    admit();
+    await clock.settle();
+    expect(told).toEqual(['a 1', 'a 0', 'a at one']);
+    expect(control.loadOf('m')).toMatchObject({ waiting: 0, running: 1 });
+  });
+
+  it('forgets a caller whom its limits refuse, as the control process has not taken it in', async () => {
+    const { clock, sent, told, enterPending, control } = worker('one');
+    const { refuse } = enterPending('a', 7);
+    refuse();
+    await clock.settle();
+    control.slotQueue.leave('a');
+    expect(sent.map(({ type }) => type)).toEqual(['enqueue']);
+    expect([told, control.loadOf('m').waiting]).toEqual([[], 0]);
+  });
+
+  it('takes back what it asked before it knew of limits, where the control process is silent', async () => {
+    const { clock, sent, told, enter, enterPending, grant, control } = worker('one');
+    enter('a');
+    const { refuse } = enterPending('b', 7);
+    control.slotQueue.interrupt();
+    refuse();
+    await clock.settle();
+    grant('b', 'one');
+    expect(sent.map(({ type }) => type)).toEqual(['enqueue', 'enqueue', 'leave']);
+    expect(told).toEqual([]);
   });
 
   it('keeps a slot at a target that its configuration does not have yet, until it has', async () => {

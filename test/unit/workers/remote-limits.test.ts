@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Charge } from '../../../src/limits/limit-store.ts';
+import type { Charge, LimitStore } from '../../../src/limits/limit-store.ts';
 import { MemoryLimitStore } from '../../../src/limits/memory-limit-store.ts';
 import { systemClock } from '../../../src/system-clock.ts';
 import { LimitHost } from '../../../src/workers/limit-host.ts';
@@ -30,7 +30,11 @@ function start() {
       onMessage: (message) => store.receive(message),
       onEnd: () => store.end(),
     });
-    const store = new RemoteLimitStore({ send: (message) => toControl.send(message), isShared: false });
+    const store = new RemoteLimitStore({
+      send: (message) => toControl.send(message),
+      flush: () => toControl.flush(),
+      isShared: false,
+    });
     return { store, die: () => near.destroy() };
   };
   return { clock, memory, worker };
@@ -84,6 +88,7 @@ describe('limits of several workers', () => {
         sent.push(message);
         hosted.receive(message);
       },
+      flush: () => {},
       isShared: false,
     });
     const hosted = host.connect((message) => store.receive(message));
@@ -101,7 +106,11 @@ describe('limits of several workers', () => {
     const { clock, memory } = start();
     const host = new LimitHost(memory);
     const held: LimitsToControl[] = [];
-    const store = new RemoteLimitStore({ send: (message) => held.push(message), isShared: false });
+    const store = new RemoteLimitStore({
+      send: (message) => held.push(message),
+      flush: () => {},
+      isShared: false,
+    });
     const hosted = host.connect((message) => store.receive(message));
     const asked = store.decide([running, tokens(300)]);
     const looked = store.peek([tokens(1)]);
@@ -114,6 +123,36 @@ describe('limits of several workers', () => {
     await clock.settle();
     expect(memory.peek([running, tokens(1)])).toMatchObject([{ remaining: 2 }, { remaining: 999 }]);
     expect(hosted.kept).toBe(1);
+  });
+
+  it('are asked ahead: what depends on a refused decision is refused and counts nothing, be the store here or elsewhere', async () => {
+    for (const isElsewhere of [false, true]) {
+      const memory = new MemoryLimitStore({ clock: new FakeClock(), maxKeys: () => 10 });
+      const elsewhere: LimitStore = {
+        isShared: true,
+        decide: async (charges) => memory.decide(charges),
+        settle: (...settled) => memory.settle(...settled),
+        peek: (charges) => memory.peek(charges),
+        close: async () => {},
+      };
+      const host = new LimitHost(isElsewhere ? elsewhere : memory);
+      const held: LimitsToControl[] = [];
+      const store = new RemoteLimitStore({
+        send: (message) => held.push(message),
+        flush: () => {},
+        isShared: false,
+      });
+      const hosted = host.connect((message) => store.receive(message));
+      const first = store.decideAhead([running], undefined);
+      const second = store.decideAhead([tokens(300)], first.call);
+      const tooMany = store.decideAhead([tokens(900)], second.call);
+      const never = store.decideAhead([tokens(1)], tooMany.call);
+      for (const message of held.splice(0)) hosted.receive(message);
+      const known = await Promise.all([first, second, tooMany, never].map(({ decision }) => decision));
+      expect(known.map(({ admission }) => admission !== undefined)).toEqual([true, true, false, false]);
+      expect(memory.peek([running, tokens(1)])).toMatchObject([{ remaining: 1 }, { remaining: 700 }]);
+      expect([second, never].map(({ call }) => hosted.admitted(call))).toEqual([true, false]);
+    }
   });
 
   it('answer nobody any more once the control process is gone: nothing is admitted, and no limit refuses', async () => {
