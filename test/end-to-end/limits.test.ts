@@ -166,6 +166,26 @@ describe('what counts', () => {
     expect(left(await generate(server), 'address.requests_per_hour')).toBe(7);
   });
 
+  test('what is refused says so whatever else is wrong with it, and tells of no wait for a slot', async () => {
+    const server = await start(flag('limits.all', { requests_per_hour: 1 }));
+    expect((await generate(server)).status).toBe(200);
+    const wrong = [
+      {},
+      { temperature: 9 },
+      { model: 'none' },
+      { priority: 'low' },
+      { prompt: 'x'.repeat(5000) },
+    ];
+    for (const fields of wrong) {
+      const { status, headers } = await generate(server, fields);
+      expect(status, JSON.stringify(fields)).toBe(429);
+      expect([headers['server-timing'], headers['x-request-priority']]).toEqual([undefined, undefined]);
+      const line = await server.logged(({ requestId }) => requestId === headers['x-request-id']);
+      const { errorCode, model, queueMs } = line;
+      expect([errorCode, model, queueMs]).toEqual(['rate_limited', undefined, undefined]);
+    }
+  });
+
   test('requests at the same time: one has ended when its answer was sent', async () => {
     const server = await start(flag('limits.all', { concurrent_requests: 1 }));
     for (let count = 0; count < 3; count += 1) expect((await generate(server)).status).toBe(200);
