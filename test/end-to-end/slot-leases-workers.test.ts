@@ -33,6 +33,7 @@ test('two servers with two workers each never run more than the target has, also
   for (const replica of [one, two])
     await expect.poll(() => replica.leased()).toMatchObject({ slots: SLOTS / 2, basis: 'lease' });
 
+  await expect.poll(() => upstream.most()).toBeGreaterThanOrEqual(SLOTS);
   expect(upstream.takeMost()).toBe(SLOTS);
   const [worker] = childrenOf(one.pid);
   process.kill(worker?.pid ?? 0, 'SIGKILL');
@@ -40,6 +41,7 @@ test('two servers with two workers each never run more than the target has, also
   // Its connections end with it, but which end the upstream reads first, that or the next request, is the system's affair.
   upstream.takeMost();
   await served(30);
+  await expect.poll(() => upstream.most()).toBeGreaterThanOrEqual(SLOTS);
   expect(upstream.takeMost()).toBe(SLOTS);
 
   const lease = { basis: 'lease', slots: SLOTS / 2, replicas: 2, target_slots: SLOTS };
@@ -58,6 +60,7 @@ test('two servers with two workers each never run more than the target has, also
   await expect.poll(() => two.leased()).toMatchObject({ slots: SLOTS, replicas: 1 });
   await expect.poll(() => upstream.running('two')).toBe(SLOTS);
   expect(upstream.running('one')).toBe(0);
+  await expect.poll(() => upstream.most()).toBeGreaterThanOrEqual(SLOTS);
   expect(upstream.takeMost()).toBe(SLOTS);
   for (const replica of [one, two]) await replica.stopAsking();
 });

@@ -10,7 +10,8 @@ export interface CountingUpstream {
   readonly url: string;
   /** Requests that run there now, of one server or of all. */
   running(sender?: string): number;
-  /** At the same time, since it was last asked. */
+  /** At the same time, since the last `takeMost`. On a busy machine it takes a while until all slots are in use at once. */
+  most(): number;
   takeMost(): number;
   /** That have come, of one server or of all. */
   came(sender?: string): number;
@@ -71,6 +72,7 @@ export async function startCountingUpstream(endsWith: EndsWith): Promise<Countin
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
     running: (sender) => (sender === undefined ? sum(running) : (running.get(sender) ?? 0)),
+    most: () => most,
     takeMost: () => {
       const seen = most;
       most = sum(running);
