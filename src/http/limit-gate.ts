@@ -10,7 +10,6 @@ import type { Caller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
 import type { ConsumedTry } from '../core/consumption.ts';
 import { type ServingError, toServingError } from '../core/errors.ts';
-import { NANO_PER_UNIT } from '../core/usage-measures.ts';
 import {
   type CountedCharges,
   type LimitedAmounts,
@@ -25,6 +24,7 @@ import type { PendingAdmission } from '../serving/slot-queue.ts';
 import { Prices } from '../usage/prices.ts';
 import type { RefusalObserver, RequestContext } from './context.ts';
 import { type KnownLimits, LimitHeaderTexts } from './limit-headers.ts';
+import { type LimitRow, rowOf } from './limit-row.ts';
 import type { EdgeSettings } from './settings.ts';
 
 /** `undecided`: the store can't be asked, and then nothing is admitted. No limit refuses. */
@@ -47,18 +47,6 @@ interface LimitGateOptions {
 export interface ReservedWork {
   readonly model: string;
   readonly size: () => { readonly promptTokens: number; readonly answerTokens: number };
-}
-
-/** What remains of a limit, for operators and the holders of keys. */
-export interface LimitRow {
-  /** `all`, `key:alice`, `team:red`, `model:ID`. */
-  readonly scope: string;
-  readonly name: LimitRule['name'];
-  /** Requests, tokens, or units of the currency. */
-  readonly limit: number;
-  readonly remaining: number;
-  /** When one more would be admitted, null: it would be now; of a budget, when it begins anew. */
-  readonly resets_at: string | null;
 }
 
 /** Errors before any work was done for the request. */
@@ -385,35 +373,4 @@ function takenBack(counted: CountedCharges): CountedCharges {
     return { limit: state.limit, remaining, retryInMs: amount > 0 && remaining > 0 ? 0 : state.retryInMs };
   });
   return { ...counted, states };
-}
-
-function rowOf(
-  rule: LimitRule,
-  known: { readonly state: CounterState; readonly wallNow: number; readonly periods: UtcPeriods },
-): LimitRow {
-  const { state } = known;
-  const unit = rule.counts === 'money' ? NANO_PER_UNIT : 1;
-  const { scope, name } = rule.holder;
-  return {
-    scope: name === '' ? scope : `${scope}:${name}`,
-    name: rule.name,
-    limit: state.limit / unit,
-    remaining: state.remaining / unit,
-    resets_at: resetOf(rule, known),
-  };
-}
-
-function resetOf(
-  { span }: LimitRule,
-  {
-    state: { retryInMs },
-    wallNow,
-    periods,
-  }: { readonly state: CounterState; readonly wallNow: number; readonly periods: UtcPeriods },
-): string | null {
-  if (span.kind === 'period') {
-    const endsAt = span.period === 'day' ? periods.dayEndsAt : periods.monthEndsAt;
-    return new Date(endsAt).toISOString();
-  }
-  return retryInMs === 0 || !Number.isFinite(retryInMs) ? null : new Date(wallNow + retryInMs).toISOString();
 }
