@@ -17,7 +17,7 @@ import {
   type PlannedCharges,
 } from '../limits/limit-plan.ts';
 import { refusalOf } from '../limits/limit-refusal.ts';
-import type { LimitRule, LimitScope, UtcPeriods } from '../limits/limit-rule.ts';
+import type { LimitRule, LimitScope } from '../limits/limit-rule.ts';
 import type { CounterState, DecisionAhead, LimitDecision, LimitStore } from '../limits/limit-store.ts';
 import type { Protocol } from '../protocols/protocol.ts';
 import type { PendingAdmission } from '../serving/slot-queue.ts';
