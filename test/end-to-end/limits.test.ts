@@ -3,7 +3,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { whenEachAnswers } from '../support/each-worker.ts';
 import { type Answer, ask } from '../support/http-client.ts';
 import { scriptedFlags } from '../support/scripted-server.ts';
-import { type ComposedServer, startServer, TEST_WORKERS } from '../support/server.ts';
+import { type ComposedServer, startServer } from '../support/server.ts';
 
 const ADMIN = 'the-admin-key-1';
 const withKey = (key: string) => ({ headers: { authorization: `Bearer ${key}` } });
