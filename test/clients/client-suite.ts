@@ -58,7 +58,7 @@ export function describeClients({
   clients,
   start,
   features = FEATURES,
-  timeoutMs = 60_000,
+  timeoutMs = 180_000,
 }: ClientSuite): void {
   const cellsOf = (client: Client): readonly FeatureId[] =>
     features.filter((feature) => reasonAgainst({ client: client.id, feature, backend }) === undefined);
@@ -69,7 +69,7 @@ export function describeClients({
       served = await start();
       for (const client of clients.filter(({ missing }) => missing === undefined))
         outcomes.set(client, begin(client, cellsOf(client), served));
-    }, 120_000);
+    });
     const everybodyElse = () =>
       Promise.allSettled([...outcomes.values()].flatMap((ofClient) => [...ofClient.values()]));
 

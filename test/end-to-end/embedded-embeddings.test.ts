@@ -55,7 +55,7 @@ describe('a model that embeds', () => {
     ];
     server = await startServer({ flags, endsWith });
     await whenReady(server);
-  }, 60_000);
+  });
 
   test('is ready like any other', async () => {
     const ready = await ask(`${server.url}/ready`);

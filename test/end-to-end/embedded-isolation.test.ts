@@ -41,7 +41,7 @@ function enginePids(server: Executable): number[] {
     .map(({ pid }) => Number(pid));
 }
 
-beforeAll(() => modelPath(), 180_000);
+beforeAll(() => modelPath());
 
 describe('while the engine of one model is out of order', () => {
   const endsWith = endingAfterAll();
@@ -50,7 +50,7 @@ describe('while the engine of one model is out of order', () => {
     server = await startExecutable({ flags: flags(SMALL), endsWith });
     await whenReady(server);
     await engineLogged(server);
-  }, 120_000);
+  });
 
   test.each([
     ['SIGKILL', 'engine died', /ended by SIGKILL/, 150],

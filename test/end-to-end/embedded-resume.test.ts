@@ -38,7 +38,7 @@ beforeAll(async () => {
     ],
     endsWith,
   });
-}, 180_000);
+});
 
 beforeEach(() => whenReady(server));
 

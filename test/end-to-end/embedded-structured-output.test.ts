@@ -55,7 +55,7 @@ describe('beside schemas that take long to compile', () => {
       endsWith,
     });
     await whenReady(server);
-  }, 180_000);
+  });
 
   const prompt = { prompt: 'hi', max_tokens: 1 };
   const asking = (letter: string) =>

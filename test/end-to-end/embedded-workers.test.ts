@@ -64,7 +64,7 @@ describe('two workers with one embedded engine', () => {
     await modelPath();
     server = await start(endsWith);
     await engineReady(server);
-  }, 180_000);
+  });
 
   test('answer side by side, with one engine process that the control process has started', async () => {
     const answers = await Promise.all(

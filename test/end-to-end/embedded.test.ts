@@ -49,7 +49,7 @@ describe('the default model', () => {
     const embedder = { id: 'embedder', targets: [{ ...embedded, model: path, context_size: 64 }] };
     server = await startServer({ flags: flags({}, [embedder]), endsWith });
     await whenReady(server);
-  }, 180_000);
+  });
 
   test('knows the capital of France, ten times of ten', async () => {
     const answers = await Promise.all(

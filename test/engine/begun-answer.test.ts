@@ -35,7 +35,7 @@ const usageOf = ({ events }: Generated) => {
 };
 
 describe('an answer that begins with tokens', () => {
-  beforeAll(() => backend.warmUp({ signal: new AbortController().signal }), 180_000);
+  beforeAll(() => backend.warmUp({ signal: new AbortController().signal }));
 
   it('is the same answer, with the same events and usage, however many they are', async () => {
     const request = requestFor('Count: 🐻 one, two, three. Describe the sea.', { limits: { maxTokens: 24 } });

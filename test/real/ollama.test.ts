@@ -80,7 +80,7 @@ if (executable === undefined) {
       expect(new Set(states)).toEqual(new Set(['ready']));
       expect(server.loads() - before).toBeLessThanOrEqual(1);
       await unpinned.close();
-    }, 120_000);
+    });
 
     it('is ready under a second name of weights that are loaded, and loads nothing for it', async () => {
       const shared = (model: string) =>
@@ -95,7 +95,7 @@ if (executable === undefined) {
         expect(await second.probe({ signal: never() })).toMatchObject({ state: 'ready', loaded: true });
       expect(server.loads()).toBe(before);
       await Promise.all([first.close(), second.close()]);
-    }, 120_000);
+    });
 
     it('answers 16 requests at a time, each its own', async () => {
       const answers = await Promise.all(
@@ -109,7 +109,7 @@ if (executable === undefined) {
         expect(usage.completionTokens).toBeLessThanOrEqual(8);
         expect(usage.promptTokens).toBeGreaterThan(5);
       }
-    }, 120_000);
+    });
 
     it('refuses a model that is not there with the command that fetches it', async () => {
       const missing = new OllamaBackend(
@@ -145,7 +145,7 @@ if (executable === undefined) {
         toolCalls: [{ name: 'get_weather', arguments: '{"city":"Paris"}' }],
       });
       await tools.close();
-    }, 120_000);
+    });
 
     it.each([
       ['tools', { tools: TOOLS }],

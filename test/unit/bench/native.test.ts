@@ -37,7 +37,7 @@ describe.skipIf(whatIsMissing() !== undefined)('native programs', () => {
   let native: Native;
   beforeAll(async () => {
     native = await startNativePrograms();
-  }, 60_000);
+  });
   afterAll(() => native.stop());
 
   const between: Server[] = [];
