@@ -39,5 +39,5 @@ test('64 busy slots and a queue of 100 never stop the page for 200 ms', async (c
   console.log(
     `longest task of Live with ${SLOTS} busy slots: ${longest} ms, ${tasks.length} over 50 ms in ${WATCHED_MS / 1_000} s`,
   );
-  expect(longest).toBeLessThan(LONGEST_TASK_MS);
+  expect(longest, 'on a quiet machine').toBeLessThan(LONGEST_TASK_MS);
 });

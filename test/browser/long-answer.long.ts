@@ -75,5 +75,7 @@ for (const [shape, text] of Object.entries(SHAPES))
     for (let at = 0; at < TRIES; at += 1)
       longest.push(await longestTask(context, `${server.url}/`, `${text}\n\n${END}`));
     console.log(`longest tasks, ${shape}: ${longest.join(', ')} ms`);
-    expect(longest.toSorted((one, other) => one - other)[1]).toBeLessThan(LONGEST_TASK_MS);
+    expect(longest.toSorted((one, other) => one - other)[1], 'on a quiet machine').toBeLessThan(
+      LONGEST_TASK_MS,
+    );
   });
