@@ -301,13 +301,14 @@ export class LimitGate implements RefusalObserver {
       return;
     }
     const refused = refusal !== undefined;
-    this.#show(context, first === undefined ? known : withRequestsOf(first, known), refused);
+    this.#show(context, known, refused, first);
   }
 
-  #show(context: RequestContext, known: KnownLimits, refused: boolean): void {
+  #show(context: RequestContext, known: KnownLimits, refused: boolean, first?: KnownLimits): void {
     const { clock, protocolAt } = this.#options;
     const { limitHeaders } = protocolAt(context.routePath);
-    context.setHeaders(this.#texts.headersOf(known, { refused, wallNow: clock.wallNow(), limitHeaders }));
+    const wallNow = clock.wallNow();
+    context.setHeaders(this.#texts.headersOf(known, { first, refused, wallNow, limitHeaders }));
   }
 }
 
@@ -348,21 +349,6 @@ function verdictOf({ admission, states }: LimitDecision): LimitVerdict {
 /** Of a refusal: by no limit. */
 function isUndecided(states: readonly CounterState[]): boolean {
   return states.every(({ retryInMs }) => retryInMs === 0);
-}
-
-/** What was only asked for at first, is known better later. */
-function withRequestsOf(first: KnownLimits, later: KnownLimits): KnownLimits {
-  const rules: LimitRule[] = [];
-  const states: CounterState[] = [];
-  for (let index = 0; index < first.rules.length; index += 1) {
-    const [rule, state] = [first.rules[index], first.states[index]];
-    if (rule?.counts !== 'requests' || state === undefined) continue;
-    rules.push(rule);
-    states.push(state);
-  }
-  rules.push(...later.rules);
-  states.push(...later.states);
-  return { rules, states };
 }
 
 /** As it would be if the request had not come. */

@@ -16,11 +16,15 @@ export interface KnownLimits {
 
 /** The limit of a rule, and how it is written. */
 interface QuotaText {
+  readonly name: LimitRule['name'];
+  readonly scope: LimitScope;
   readonly limit: number;
   readonly span: LimitRule['span'];
   readonly policy: string;
   /** Up to what remains. */
   readonly remainder: string;
+  /** The same, behind another one. */
+  readonly furtherRemainder: string;
 }
 
 /** Of structured fields: 15 digits. */
@@ -29,20 +33,23 @@ const LARGEST_INTEGER = 999_999_999_999_999;
 export class LimitHeaderTexts {
   /** The last of each name and scope: most holders have the same limits. */
   readonly #texts = new Map<LimitRule['name'], Map<LimitScope, QuotaText>>();
-  /** Those of the last answer. */
-  #policies: { readonly of: readonly QuotaText[]; readonly text: string } = { of: [], text: '' };
+  /** Those of the last answer with the same limits, in their order. */
+  #quotas: QuotaText[] = [];
+  #policies = '';
 
   /**
    * Names and values, alternating. Money is not shown: what a team may spend is its own affair, and the fields are for whole numbers.
-   * `refused`: by one of them.
+   * `first`: what was known before; what was only asked for then is known better now. `refused`: by one of them.
    */
   headersOf(
-    { rules, states }: KnownLimits,
+    known: KnownLimits,
     {
+      first,
       refused,
       wallNow,
       limitHeaders,
     }: {
+      readonly first?: KnownLimits | undefined;
       readonly refused: boolean;
       readonly wallNow: Milliseconds;
       readonly limitHeaders: Protocol['limitHeaders'];
@@ -52,20 +59,24 @@ export class LimitHeaderTexts {
     let requests: CounterState | undefined;
     let tokens: CounterState | undefined;
     let longestWait: CounterState | undefined;
-    const quotas: QuotaText[] = [];
+    let count = 0;
     let remainders = '';
-    for (let index = 0; index < rules.length; index += 1) {
-      const [rule, state] = [rules[index], states[index]];
+    const before = first?.rules.length ?? 0;
+    for (let index = 0; index < before + known.rules.length; index += 1) {
+      const isBefore = first !== undefined && index < before;
+      const { rules, states } = isBefore ? first : known;
+      const at = isBefore ? index : index - before;
+      const [rule, state] = [rules[at], states[at]];
       if (rule === undefined || state === undefined || rule.counts === 'money') continue;
+      if (isBefore && rule.counts !== 'requests') continue;
       any = tighterOf(any, state);
       if (rule.counts === 'tokens') tokens = tighterOf(tokens, state);
       else if (rule.span.kind === 'window') requests = tighterOf(requests, state);
       if (state.retryInMs > (longestWait?.retryInMs ?? 0)) longestWait = state;
-      const quota = this.#textOf(rule, state.limit);
-      if (quotas.length > 0) remainders += ', ';
-      quotas.push(quota);
-      remainders += quota.remainder + Math.min(state.remaining, LARGEST_INTEGER);
-      if (Number.isFinite(state.retryInMs)) remainders += `;t=${Math.ceil(state.retryInMs / 1000)}`;
+      const quota = this.#quotaAt(count, rule, state.limit);
+      remainders += count > 0 ? quota.furtherRemainder : quota.remainder;
+      remainders += Math.min(state.remaining, LARGEST_INTEGER) + waitText(state.retryInMs);
+      count += 1;
     }
     // Of limits on requests in a window, or else of any.
     const tightest = (refused ? longestWait : undefined) ?? requests ?? any;
@@ -75,16 +86,28 @@ export class LimitHeaderTexts {
     // Without a number where waiting does not help.
     if (Number.isFinite(retryInMs))
       headers.push('x-ratelimit-reset', String(Math.ceil((wallNow + retryInMs) / 1000)));
-    headers.push('ratelimit-policy', this.#policiesOf(quotas), 'ratelimit', remainders);
+    headers.push('ratelimit-policy', this.#policiesOf(count), 'ratelimit', remainders);
     limitHeaders?.addTo(headers, { requests: amountOf(requests), tokens: amountOf(tokens) }, wallNow);
     return headers;
   }
 
-  #policiesOf(quotas: readonly QuotaText[]): string {
-    const { of, text } = this.#policies;
-    if (of.length === quotas.length && of.every((quota, index) => quota === quotas[index])) return text;
-    this.#policies = { of: quotas, text: quotas.map(({ policy }) => policy).join(', ') };
-    return this.#policies.text;
+  /** Mostly the one that was there in the last answer. */
+  #quotaAt(index: number, rule: LimitRule, limit: number): QuotaText {
+    const last = this.#quotas[index];
+    if (last !== undefined && isTextOf(last, rule, limit)) return last;
+    const quota = this.#textOf(rule, limit);
+    this.#quotas[index] = quota;
+    this.#policies = '';
+    return quota;
+  }
+
+  /** Of the first so many that were noted. */
+  #policiesOf(count: number): string {
+    if (this.#quotas.length !== count) this.#policies = '';
+    if (this.#policies !== '') return this.#policies;
+    this.#quotas.length = count;
+    this.#policies = this.#quotas.map(({ policy }) => policy).join(', ');
+    return this.#policies;
   }
 
   #textOf(rule: LimitRule, limit: number): QuotaText {
@@ -94,7 +117,7 @@ export class LimitHeaderTexts {
       this.#texts.set(rule.name, byScope);
     }
     const known = byScope.get(rule.holder.scope);
-    if (known !== undefined && known.limit === limit && known.span === rule.span) return known;
+    if (known !== undefined && isTextOf(known, rule, limit)) return known;
     const text = quotaText(rule, limit);
     byScope.set(rule.holder.scope, text);
     return text;
@@ -119,7 +142,19 @@ function quotaText(rule: LimitRule, limit: number): QuotaText {
   // A structured field's string, without anything that would have to be escaped.
   const quoted = name === 'rate_limit' ? '"default"' : `"${holder.scope}.${name}"`;
   const policy = `${quoted};q=${Math.min(limit, LARGEST_INTEGER)}${unitOf(rule)}`;
-  return { limit, span, policy, remainder: `${quoted};r=` };
+  const remainder = `${quoted};r=`;
+  const { scope } = holder;
+  return { name, scope, limit, span, policy, remainder, furtherRemainder: `, ${remainder}` };
+}
+
+function isTextOf(text: QuotaText, { name, holder, span }: LimitRule, limit: number): boolean {
+  return text.name === name && text.scope === holder.scope && text.limit === limit && text.span === span;
+}
+
+/** Nothing where waiting does not help. */
+function waitText(retryInMs: Milliseconds): string {
+  if (retryInMs === 0) return ';t=0';
+  return Number.isFinite(retryInMs) ? `;t=${Math.ceil(retryInMs / 1000)}` : '';
 }
 
 /** Quota unit and window: requests without a name for it, as the draft has it. */

@@ -80,12 +80,10 @@ export class MemoryLimitStore implements LimitStore {
     // 3. Then all are counted, or none.
     const admission = fits ? this.#count(charges, found) : undefined;
     const counters = admission?.counters ?? found;
-    const states: CounterState[] = [];
-    for (let index = 0; index < charges.length; index += 1) {
-      const charge = charges[index] as Charge;
+    const states = charges.map((charge, index) => {
       const counter = counters[index] as number;
-      states.push(this.#stateOf(counter, charge, this.#sum(counter, charge)));
-    }
+      return this.#stateOf(counter, charge, this.#sum(counter, charge));
+    });
     // 4. No counter was dropped so far: its number may be that of another, then.
     if (admission !== undefined) this.#sweepCounted(admission, found);
     this.#sweepNextFamily();
@@ -137,9 +135,7 @@ export class MemoryLimitStore implements LimitStore {
   #findAll(charges: readonly Charge[]): readonly number[] {
     for (;;) {
       const drops = this.#drops;
-      const found: number[] = [];
-      for (let index = 0; index < charges.length; index += 1)
-        found.push(this.#notedAt(charges[index] as Charge));
+      const found = charges.map((charge) => this.#notedAt(charge));
       for (let index = 0; index < charges.length; index += 1) {
         const charge = charges[index] as Charge;
         if (!this.#isStill(found[index] as number, charge)) found[index] = this.#findByName(charge);
@@ -223,20 +219,17 @@ export class MemoryLimitStore implements LimitStore {
   }
 
   #count(charges: readonly Charge[], found: readonly number[]): MemoryAdmission {
-    const counters: number[] = [];
-    const generations: number[] = [];
-    for (let index = 0; index < charges.length; index += 1) {
-      const charge = charges[index] as Charge;
+    const counters = charges.map((charge, index) => {
       const known = found[index] as number;
       const counter = known === NONE ? this.#open(charge) : known;
-      counters.push(counter);
-      generations.push(this.#records.integer(counter, GENERATION));
       const { bound, amount } = charge;
-      if (amount === 0) continue;
+      if (amount === 0) return counter;
       if (bound.kind === 'window')
         this.#windows.add(counter, this.#moment.now, amount, bound.joinWithinMs ?? 0);
       else this.#addToSum(counter, amount);
-    }
+      return counter;
+    });
+    const generations = counters.map((counter) => this.#records.integer(counter, GENERATION));
     return { charges, at: this.#moment.now, counters, generations };
   }
 
