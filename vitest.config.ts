@@ -43,7 +43,7 @@ const withEngine = [
 const slow = [
   'test/browser/*.test.ts',
   'test/clients/*.test.ts',
-  'test/contract/store-postgres.test.ts',
+  'test/contract/store-postgres*.test.ts',
   'test/end-to-end/store-faults*.test.ts',
   `test/end-to-end/{${[
     ...[

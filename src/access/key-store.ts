@@ -1,16 +1,24 @@
 /** The port of the database for keys. All methods reject with a StoreError. */
 import type { KeyChanges, KeyRecord } from './key-record.ts';
 
+/** Of one moment: a later `changedSince` that revision misses none. */
+export interface KeysAtRevision {
+  readonly revision: number;
+  readonly records: readonly KeyRecord[];
+}
+
 export interface KeyStore {
   /** Another number whenever a key was added or changed, by any process. Cheap: it is asked twice a second. */
   revision(): Promise<number>;
   /** Revoked ones included, in the order in which they were added. */
   list(): Promise<readonly KeyRecord[]>;
+  /** As `list`. */
+  readAll(): Promise<KeysAtRevision>;
   /**
-   * Those that were added or changed after that revision, and perhaps later ones. Undefined: that can't be told, as where keys were deleted
-   * since, or the database is an older one: read them all.
+   * Those that were added or changed after that revision, in the order in which they were added. Undefined: that can't be told, as where keys
+   * were deleted since, or the database is an older one: read them all.
    */
-  changedSince(revision: number): Promise<readonly KeyRecord[] | undefined>;
+  changedSince(revision: number): Promise<KeysAtRevision | undefined>;
   /** Rejects with `name_taken` or `secret_taken`. */
   add(record: KeyRecord): Promise<void>;
   /**

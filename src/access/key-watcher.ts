@@ -11,7 +11,7 @@ const POLL_MS = 500;
 
 export interface KeyWatcherOptions {
   readonly clock: Clock;
-  readonly store: Pick<KeyStore, 'revision' | 'list' | 'changedSince'>;
+  readonly store: Pick<KeyStore, 'revision' | 'readAll' | 'changedSince'>;
   readonly ring: KeyRing;
   readonly log: Log;
   /** After the ring was changed. */
@@ -65,32 +65,37 @@ export class KeyWatcher {
     }
   }
 
-  /** The revision is read first: a change in between is found by the next poll. */
+  /**
+   * Each answer may come over another connection, and from another machine. So what is remembered is the revision that came with the keys,
+   * in one answer, and not that which was asked for first.
+   */
   async #read(): Promise<void> {
     const { store, onChange } = this.#options;
     const revision = await store.revision();
-    if (revision === this.#revision || this.#isClosed) return;
+    if (this.#isClosed || (revision === this.#revision && !this.#hasFailed)) return;
     const isFirst = this.#revision === undefined;
-    if (!(await this.#readChanges())) await this.#readAll();
-    if (this.#isClosed) return;
-    this.#revision = revision;
-    if (!isFirst) onChange?.();
+    if (!(await this.#readChanges(revision))) await this.#readAll();
+    if (!this.#isClosed && !isFirst) onChange?.();
   }
 
   /** False: only reading all tells what the store has. */
-  async #readChanges(): Promise<boolean> {
-    if (this.#revision === undefined || this.#hasFailed) return false;
+  async #readChanges(revision: number): Promise<boolean> {
+    if (this.#revision === undefined || revision < this.#revision || this.#hasFailed) return false;
     const { store, ring } = this.#options;
     const changed = await store.changedSince(this.#revision);
-    if (changed !== undefined && !this.#isClosed) ring.changeStored(changed);
-    return changed !== undefined;
+    if (changed === undefined) return false;
+    if (this.#isClosed) return true;
+    ring.changeStored(changed.records);
+    this.#revision = changed.revision;
+    return true;
   }
 
   async #readAll(): Promise<void> {
     const { store, ring } = this.#options;
-    const records = await store.list();
+    const { revision, records } = await store.readAll();
     if (this.#isClosed) return;
     ring.setStored(records);
+    this.#revision = revision;
     this.#hasFailed = false;
   }
 

@@ -1,5 +1,6 @@
 /** A store that forgets: for servers that shall leave no file, and for tests. */
 import { changedRecord, type KeyChanges, type KeyRecord } from '../access/key-record.ts';
+import type { KeysAtRevision } from '../access/key-store.ts';
 import { NOTHING_USED, type UsageMeasures } from '../core/usage-measures.ts';
 import type { UsageDimension, UsageQuery, UsageRow, UsageSum } from '../usage/usage-row.ts';
 import {
@@ -35,8 +36,13 @@ class MemoryKeys implements KeyStore {
     return [...this.#records.values()];
   }
 
-  async changedSince(revision: number): Promise<readonly KeyRecord[]> {
-    return [...this.#records.values()].filter(({ id }) => (this.#revisions.get(id) ?? 0) > revision);
+  async readAll(): Promise<KeysAtRevision> {
+    return { revision: this.#revision, records: await this.list() };
+  }
+
+  async changedSince(revision: number): Promise<KeysAtRevision> {
+    const isChanged = ({ id }: KeyRecord) => (this.#revisions.get(id) ?? 0) > revision;
+    return { revision: this.#revision, records: [...this.#records.values()].filter(isChanged) };
   }
 
   async add(record: KeyRecord): Promise<void> {

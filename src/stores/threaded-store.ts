@@ -5,6 +5,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import type { KeyChanges, KeyRecord } from '../access/key-record.ts';
+import type { KeysAtRevision } from '../access/key-store.ts';
 import type { UsageQuery } from '../usage/usage-row.ts';
 import { textsOf } from './sql/sql-usage.ts';
 import {
@@ -27,7 +28,7 @@ export interface StoreThread {
 }
 
 export type StoreCall =
-  | { readonly name: 'open' | 'keys.revision' | 'keys.list' | 'close' }
+  | { readonly name: 'open' | 'keys.revision' | 'keys.list' | 'keys.readAll' | 'close' }
   | { readonly name: 'keys.changedSince'; readonly revision: number }
   | { readonly name: 'keys.add'; readonly record: KeyRecord }
   | { readonly name: 'keys.change'; readonly known: KeyRecord; readonly changes: KeyChanges }
@@ -61,8 +62,9 @@ export class ThreadedStore implements Store {
     this.keys = {
       revision: () => this.#call<number>({ name: 'keys.revision' }),
       list: () => this.#call<readonly KeyRecord[]>({ name: 'keys.list' }),
+      readAll: () => this.#call<KeysAtRevision>({ name: 'keys.readAll' }),
       changedSince: (revision) =>
-        this.#call<readonly KeyRecord[] | undefined>({ name: 'keys.changedSince', revision }),
+        this.#call<KeysAtRevision | undefined>({ name: 'keys.changedSince', revision }),
       add: (record) => this.#call<void>({ name: 'keys.add', record }),
       change: (known, changes) => this.#call<KeyRecord | undefined>({ name: 'keys.change', known, changes }),
     };

@@ -139,11 +139,32 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
         await store.keys.add(plainKey('carol'));
         const revoked = await store.keys.change(bob, { revokedAt: 1_700_000_000_001 });
         const names = async (since: number) =>
-          (await store.keys.changedSince(since))?.map(({ name }) => name).sort();
+          (await store.keys.changedSince(since))?.records.map(({ name }) => name);
         expect(await names(before)).toEqual(['alice', 'bob', 'carol']);
         expect(await names(between)).toEqual(['bob', 'carol']);
-        expect(await store.keys.changedSince(between)).toContainEqual(revoked);
-        expect(await names(await store.keys.revision())).toEqual([]);
+        expect((await store.keys.changedSince(between))?.records).toContainEqual(revoked);
+        const last = await store.keys.revision();
+        expect(await store.keys.changedSince(before)).toMatchObject({ revision: last });
+        expect(await store.keys.changedSince(last)).toEqual({ revision: last, records: [] });
+      });
+
+      test('all come with their revision, also where there are none', async () => {
+        expect(await store.keys.readAll()).toEqual({ revision: await store.keys.revision(), records: [] });
+        for (const key of [fullKey('zoe'), plainKey('alice')]) await store.keys.add(key);
+        expect(await store.keys.readAll()).toEqual({
+          revision: await store.keys.revision(),
+          records: await store.keys.list(),
+        });
+      });
+
+      test('those that were added come in that order, however they were changed since', async () => {
+        const before = await store.keys.revision();
+        const names = ['zoe', 'alice', 'bob'];
+        for (const name of names) await store.keys.add(fullKey(name));
+        await store.keys.change(fullKey('zoe'), { team: 'red' });
+        const changed = await store.keys.changedSince(before);
+        expect(changed?.records.map(({ name }) => name)).toEqual(names);
+        expect(changed?.records).toEqual(await store.keys.list());
       });
 
       test('of a change that is refused, nothing is told', async () => {
@@ -152,7 +173,7 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
         await expect(store.keys.change(plainKey('alice'), { name: 'bob' })).rejects.toMatchObject({
           fault: 'name_taken',
         });
-        expect(await store.keys.changedSince(before)).toEqual([]);
+        expect(await store.keys.changedSince(before)).toEqual({ revision: before, records: [] });
       });
 
       test('a key that another program changes or deletes is noticed', async () => {
@@ -163,7 +184,10 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
         await execute("UPDATE llm_serve_keys SET team = 'red' WHERE name = 'bob'");
         const between = await store.keys.revision();
         expect(between).not.toBe(before);
-        expect(await store.keys.changedSince(before)).toEqual([{ ...plainKey('bob'), team: 'red' }]);
+        expect(await store.keys.changedSince(before)).toEqual({
+          revision: between,
+          records: [{ ...plainKey('bob'), team: 'red' }],
+        });
         await execute(
           "DELETE FROM llm_serve_secrets WHERE key_id = 'key_alice'",
           "DELETE FROM llm_serve_keys WHERE id = 'key_alice'",
@@ -171,8 +195,23 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
         const after = await store.keys.revision();
         expect(after).not.toBe(between);
         expect(await store.keys.changedSince(between), 'deleted since').toBeUndefined();
-        expect(await store.keys.changedSince(after)).toEqual([]);
+        expect(await store.keys.changedSince(after)).toEqual({ revision: after, records: [] });
         expect((await store.keys.list()).map(({ name }) => name)).toEqual(['bob']);
+      });
+
+      test('of a revision that was raised by hand, nothing is told, so that all keys are read', async () => {
+        const { execute } = tested;
+        if (execute === undefined) return;
+        await store.keys.add(plainKey('alice'));
+        const before = await store.keys.revision();
+        await execute(
+          "DELETE FROM llm_serve_secrets WHERE key_id = 'key_alice'",
+          "UPDATE llm_serve_revisions SET revision = revision + 1 WHERE name = 'keys'",
+        );
+        expect(await store.keys.changedSince(before)).toBeUndefined();
+        await store.keys.add(plainKey('bob'));
+        const { revision } = await store.keys.readAll();
+        expect(await store.keys.changedSince(revision)).toEqual({ revision, records: [] });
       });
 
       test('of a revision that the database does not know, as after a restore, nothing is told', async () => {

@@ -1,5 +1,6 @@
 /** Keys in their tables: a row for each key, and one for each of its secrets. */
 import type { KeyRecord, KeySecret } from '../../access/key-record.ts';
+import type { KeysAtRevision } from '../../access/key-store.ts';
 import type { Limits } from '../../core/limit-names.ts';
 import type { Priority } from '../../core/priority.ts';
 import type { SqlRow, SqlValue } from './sql-database.ts';
@@ -44,15 +45,47 @@ export function secretValues(keyId: string, secret: KeySecret, position: number)
   return [secret.hash, keyId, position, secret.shown, secret.createdAt, secret.expiresAt ?? null];
 }
 
-/** Of a key's rows: one for each of its secrets, in their order, or one without. Those of a key follow one another. */
-export const KEYS_WITH_SECRETS = `SELECT ${KEY_COLUMNS.map((column) => `k.${column}`).join(', ')},
-    s.hash AS secret_hash, s.shown AS secret_shown, s.created_at AS secret_created_at, s.expires_at AS secret_expires_at
-  FROM llm_serve_keys k LEFT JOIN llm_serve_secrets s ON s.key_id = k.id`;
+const COLUMNS = `k.number, k.revision, ${KEY_COLUMNS.map((column) => `k.${column}`).join(', ')},
+    s.hash AS secret_hash, s.shown AS secret_shown, s.created_at AS secret_created_at, s.expires_at AS secret_expires_at`;
+
+/** Of a key's rows: one for each of its secrets, in their order, or one without. */
+export const KEYS_WITH_SECRETS = `SELECT ${COLUMNS} FROM llm_serve_keys k LEFT JOIN llm_serve_secrets s ON s.key_id = k.id`;
+
+/** As they are at one moment, with the revisions of that. A row without `id`: there are no such keys. */
+function keysAtRevision(which: string): string {
+  return `SELECT r.revision AS keys_revision,
+    (SELECT revision FROM llm_serve_revisions WHERE name = 'keys_deleted') AS deleted_revision, ${COLUMNS}
+  FROM llm_serve_revisions r LEFT JOIN llm_serve_keys k ON ${which} LEFT JOIN llm_serve_secrets s ON s.key_id = k.id
+  WHERE r.name = 'keys'`;
+}
 
 /** The order that `recordsOf` needs. */
 export const IN_ORDER = 'ORDER BY k.number, s.position';
-/** Good for `recordsOf` too, and as the index has them that finds them. */
-export const AS_CHANGED = 'ORDER BY k.revision, k.number, s.position';
+export const ALL_KEYS = `${keysAtRevision('TRUE')} ${IN_ORDER}`;
+/** By the index that finds them. */
+export const CHANGED_KEYS = `${keysAtRevision('k.revision > ?')} ORDER BY k.revision, k.number, s.position`;
+
+/** Of CHANGED_KEYS since a revision. Undefined: they may not be all. */
+export function changesOf(rows: readonly SqlRow[], since: number): KeysAtRevision | undefined {
+  const { keys_revision: now = 0, deleted_revision: deleted = 0 } = rows[0] ?? {};
+  const revision = Number(now);
+  if (since > revision || since < Number(deleted)) return undefined;
+  const changed = rows.filter(({ id }) => id !== null);
+  // Who changes a key gives it the newest revision. Where none has it, the triggers are missing, or somebody has raised it by hand.
+  if (since < revision && Number(changed.at(-1)?.revision) !== revision) return undefined;
+  // As they were added, which is the order of all keys: those that are new have higher numbers than all that were known.
+  return {
+    revision,
+    records: recordsOf(changed.sort((one, other) => Number(one.number) - Number(other.number))),
+  };
+}
+
+export function allOf(rows: readonly SqlRow[]): KeysAtRevision {
+  return {
+    revision: Number(rows[0]?.keys_revision),
+    records: recordsOf(rows.filter(({ id }) => id !== null)),
+  };
+}
 
 export function recordsOf(rows: readonly SqlRow[]): readonly KeyRecord[] {
   const records = new Map<string, { readonly row: SqlRow; readonly secrets: KeySecret[] }>();

@@ -46,21 +46,23 @@ const WORDS: Readonly<Record<Dialect, DialectWords>> = {
       `CREATE FUNCTION ${table}_append_only() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'entries are never changed'; END $$`,
       `CREATE TRIGGER ${table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ${table} FOR EACH STATEMENT EXECUTE FUNCTION ${table}_append_only()`,
     ],
-    // The schema is named: whoever writes a key may have another one first.
+    // The schema is named: whoever writes a key may have another one first. What is counted is counted once for each statement, and before
+    // it has any row: all who change keys then wait for one another at the same place. A restore of tables leaves functions as they are.
     keysHaveRevisions: [
-      `CREATE FUNCTION llm_serve_keys_written() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      `CREATE OR REPLACE FUNCTION llm_serve_keys_counted() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE counted BIGINT; BEGIN
         EXECUTE format('UPDATE %I.llm_serve_revisions SET revision = revision + 1 WHERE name = ''keys'' RETURNING revision', TG_TABLE_SCHEMA)
-          INTO NEW.revision;
+          INTO counted;
+        IF TG_OP IN ('DELETE', 'TRUNCATE') THEN
+          EXECUTE format('UPDATE %I.llm_serve_revisions SET revision = $1 WHERE name = ''keys_deleted''', TG_TABLE_SCHEMA) USING counted;
+        END IF;
+        RETURN NULL;
+      END $$`,
+      'CREATE TRIGGER llm_serve_keys_counted BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON llm_serve_keys FOR EACH STATEMENT EXECUTE FUNCTION llm_serve_keys_counted()',
+      `CREATE OR REPLACE FUNCTION llm_serve_keys_written() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        EXECUTE format('SELECT revision FROM %I.llm_serve_revisions WHERE name = ''keys''', TG_TABLE_SCHEMA) INTO NEW.revision;
         RETURN NEW;
       END $$`,
       'CREATE TRIGGER llm_serve_keys_written BEFORE INSERT OR UPDATE ON llm_serve_keys FOR EACH ROW EXECUTE FUNCTION llm_serve_keys_written()',
-      `CREATE FUNCTION llm_serve_keys_deleted() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE counted BIGINT; BEGIN
-        EXECUTE format('UPDATE %I.llm_serve_revisions SET revision = revision + 1 WHERE name = ''keys'' RETURNING revision', TG_TABLE_SCHEMA)
-          INTO counted;
-        EXECUTE format('UPDATE %I.llm_serve_revisions SET revision = $1 WHERE name = ''keys_deleted''', TG_TABLE_SCHEMA) USING counted;
-        RETURN NULL;
-      END $$`,
-      'CREATE TRIGGER llm_serve_keys_deleted AFTER DELETE OR TRUNCATE ON llm_serve_keys FOR EACH STATEMENT EXECUTE FUNCTION llm_serve_keys_deleted()',
     ],
   },
 };

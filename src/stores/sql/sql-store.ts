@@ -1,9 +1,13 @@
 /** The store in a database that speaks SQL: what SQLite and PostgreSQL have in common, which is all but the connection. */
 import { changedRecord, type KeyChanges, type KeyRecord } from '../../access/key-record.ts';
+import type { KeysAtRevision } from '../../access/key-store.ts';
 import type { AuditEntry, AuditLog, KeyStore, Store } from '../store.ts';
 import { nameTaken, requireUnchanged, secretTaken } from '../store.ts';
 import {
-  AS_CHANGED,
+  ALL_KEYS,
+  allOf,
+  CHANGED_KEYS,
+  changesOf,
   IN_ORDER,
   KEY_COLUMNS,
   KEYS_WITH_SECRETS,
@@ -65,21 +69,15 @@ class SqlKeys implements KeyStore {
   }
 
   async list(): Promise<readonly KeyRecord[]> {
-    const rows = await this.#database.run(`${KEYS_WITH_SECRETS} ${IN_ORDER}`);
-    return recordsOf(rows);
+    return (await this.readAll()).records;
   }
 
-  async changedSince(revision: number): Promise<readonly KeyRecord[] | undefined> {
-    const rows = await this.#database.run(
-      "SELECT name, revision FROM llm_serve_revisions WHERE name IN ('keys', 'keys_deleted')",
-    );
-    const revisions = new Map(rows.map((row) => [row.name, Number(row.revision)]));
-    const isKnown =
-      revision <= (revisions.get('keys') ?? 0) && revision >= (revisions.get('keys_deleted') ?? 0);
-    if (!isKnown) return undefined;
-    return recordsOf(
-      await this.#database.run(`${KEYS_WITH_SECRETS} WHERE k.revision > ? ${AS_CHANGED}`, [revision]),
-    );
+  async readAll(): Promise<KeysAtRevision> {
+    return allOf(await this.#database.run(ALL_KEYS));
+  }
+
+  async changedSince(revision: number): Promise<KeysAtRevision | undefined> {
+    return changesOf(await this.#database.run(CHANGED_KEYS, [revision]), revision);
   }
 
   async add(record: KeyRecord): Promise<void> {

@@ -204,7 +204,14 @@ describe('a store that fails', () => {
       throw new StoreError('unavailable', 'postgres://10.0.0.1 does not answer.');
     };
     keys = new KeyAdministration({
-      store: { revision: broken, list: broken, changedSince: broken, add: broken, change: broken },
+      store: {
+        revision: broken,
+        list: broken,
+        readAll: broken,
+        changedSince: broken,
+        add: broken,
+        change: broken,
+      },
       now: () => now,
     });
     const error = await refusalOf(keys.list());

@@ -14,8 +14,10 @@ let ring: KeyRing;
 let lines: string[];
 let changes: number;
 let fails: boolean;
-let asked: { revision: number; list: number; changes: number };
+let asked: { revision: number; all: number; changes: number };
 let isAnother: boolean;
+/** As from another connection, or another machine. */
+let toldRevision: number | undefined;
 let watcher: KeyWatcher;
 
 beforeEach(() => {
@@ -26,8 +28,9 @@ beforeEach(() => {
   lines = [];
   changes = 0;
   fails = false;
-  asked = { revision: 0, list: 0, changes: 0 };
+  asked = { revision: 0, all: 0, changes: 0 };
   isAnother = false;
+  toldRevision = undefined;
   const failOr = <Value>(work: () => Promise<Value>): Promise<Value> =>
     fails ? Promise.reject(new StoreError('unavailable', 'It is locked.')) : work();
   const log: Log = {
@@ -42,11 +45,11 @@ beforeEach(() => {
     store: {
       revision: () => {
         asked.revision += 1;
-        return failOr(() => store.keys.revision());
+        return failOr(async () => toldRevision ?? store.keys.revision());
       },
-      list: () => {
-        asked.list += 1;
-        return failOr(() => store.keys.list());
+      readAll: () => {
+        asked.all += 1;
+        return failOr(() => store.keys.readAll());
       },
       changedSince: (revision) => {
         asked.changes += 1;
@@ -93,7 +96,7 @@ describe('KeyWatcher', () => {
   it('asks for the keys only when the revision is another one', async () => {
     await watcher.start();
     await clock.advance(5000);
-    expect(asked).toEqual({ revision: 11, list: 1, changes: 0 });
+    expect(asked).toEqual({ revision: 11, all: 1, changes: 0 });
   });
 
   it('reads what has changed, and not the rest', async () => {
@@ -103,7 +106,7 @@ describe('KeyWatcher', () => {
     await keys.revoke('alice');
     await clock.advance(500);
     expect([kindOf(alice), kindOf(bob)]).toEqual(['revoked', 'known']);
-    expect([asked.list, asked.changes]).toEqual([1, 1]);
+    expect([asked.all, asked.changes]).toEqual([1, 1]);
   });
 
   it('reads all keys where the store cannot tell what has changed', async () => {
@@ -112,7 +115,7 @@ describe('KeyWatcher', () => {
     const { key } = await keys.create({ name: 'alice' });
     await clock.advance(500);
     expect(kindOf(key)).toBe('known');
-    expect([asked.list, asked.changes]).toEqual([2, 1]);
+    expect([asked.all, asked.changes]).toEqual([2, 1]);
   });
 
   it('reads all keys after the store has failed: it may be another one by now', async () => {
@@ -122,10 +125,52 @@ describe('KeyWatcher', () => {
     await keys.create({ name: 'alice' });
     fails = false;
     await clock.advance(500);
-    expect([asked.list, asked.changes]).toEqual([2, 0]);
+    expect([asked.all, asked.changes]).toEqual([2, 0]);
     await keys.create({ name: 'bob' });
     await clock.advance(500);
-    expect([asked.list, asked.changes]).toEqual([2, 1]);
+    expect([asked.all, asked.changes]).toEqual([2, 1]);
+  });
+
+  it('reads all keys after the store has failed, also at a revision that it knows', async () => {
+    const { key } = await keys.create({ name: 'alice' });
+    await watcher.start();
+    const revision = await store.keys.revision();
+    fails = true;
+    await clock.advance(500);
+    // One that had lost the last change, and was changed since, comes to the same number.
+    store = new MemoryStore();
+    keys = new KeyAdministration({ store: store.keys, now: () => clock.wallNow() });
+    const { key: other } = await keys.create({ name: 'bob' });
+    expect(await store.keys.revision()).toBe(revision);
+    fails = false;
+    await clock.advance(500);
+    expect([kindOf(key), kindOf(other)]).toEqual(['unknown', 'known']);
+    await clock.advance(5000);
+    expect([asked.all, asked.changes, changes]).toEqual([2, 0, 1]);
+  });
+
+  it('remembers the revision of what it has read, not one that was told before or elsewhere', async () => {
+    toldRevision = 7;
+    await watcher.start();
+    toldRevision = undefined;
+    const { key: alice } = await keys.create({ name: 'alice' });
+    await clock.advance(500);
+    expect(kindOf(alice), 'all were read, of an older revision').toBe('known');
+    toldRevision = 9;
+    await clock.advance(500);
+    toldRevision = undefined;
+    const { key: bob } = await keys.create({ name: 'bob' });
+    await clock.advance(500);
+    expect(kindOf(bob), 'changes were read, of an older revision').toBe('known');
+    expect(asked.all).toBe(1);
+  });
+
+  it('reads all keys where the store has a lower revision than it had', async () => {
+    await keys.create({ name: 'alice' });
+    await watcher.start();
+    toldRevision = 0;
+    await clock.advance(500);
+    expect([asked.all, asked.changes]).toEqual([2, 0]);
   });
 
   it('keeps the last known keys while the store fails, and says so once', async () => {
@@ -166,7 +211,7 @@ describe('KeyWatcher', () => {
             asked.revision += 1;
             answer = () => resolve(7);
           }),
-        list: () => store.keys.list(),
+        readAll: () => store.keys.readAll(),
         changedSince: (revision) => store.keys.changedSince(revision),
       },
     });

@@ -146,14 +146,14 @@ describe('not a database of ours', () => {
     await store.close();
     const { store: migrated, database: sameFile } = await openedHere();
     const revision = await migrated.keys.revision();
-    expect(await migrated.keys.changedSince(revision)).toEqual([]);
+    expect(await migrated.keys.changedSince(revision)).toEqual({ revision, records: [] });
     await sameFile.write('full', async (sql) => {
       await sql.run("UPDATE llm_serve_revisions SET revision = revision + 1 WHERE name = 'keys'");
       await sql.run(
         "INSERT INTO llm_serve_keys (id, name, labels, limits, may_admin, ever_admin, created_at) VALUES ('key_bob', 'bob', '{}', '{}', 0, 0, 1)",
       );
     });
-    expect((await migrated.keys.changedSince(revision))?.map(({ name }) => name)).toEqual(['bob']);
+    expect((await migrated.keys.changedSince(revision))?.records.map(({ name }) => name)).toEqual(['bob']);
     expect((await migrated.keys.list()).map(({ name }) => name)).toEqual(['alice', 'bob']);
   });
 
