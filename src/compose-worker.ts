@@ -51,7 +51,6 @@ export async function composeWorker(options: WorkerOptions): Promise<Worker> {
         log.warn('the control process answers again');
         return;
       }
-      control.current?.slotQueue.interrupt();
       limitStore.interrupt();
       log.error('the control process does not answer: new requests are refused until it does');
     },
@@ -63,7 +62,15 @@ export async function composeWorker(options: WorkerOptions): Promise<Worker> {
   };
   let serving = start.workers;
   const connections = new HandedConnections({ send, onRefused: () => {} });
-  const limitStore = new RemoteLimitStore({ send, flush, isShared: config.limits.store !== 'memory:' });
+  const limitStore = new RemoteLimitStore({
+    send,
+    flush: () => {
+      control.current?.slotQueue.sendLate();
+      flush();
+    },
+    mayAsk: () => !pulse.isStalled,
+    isShared: config.limits.store !== 'memory:',
+  });
   const engines = new HeardEngines();
   const hostTime = new HostTime(systemClock, hostNow);
   const control: { current?: RemoteControl } = {};

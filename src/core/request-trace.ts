@@ -163,7 +163,7 @@ export interface Timings {
   readonly totalMs: number;
 }
 
-/** As if it had not got so far: what was noted of it when it began to wait for a slot goes. */
+/** As if it had not got so far: what was noted of it when it began to wait for a slot (serving/slot.ts, http/routes) goes. */
 export function forgetWait(trace: RequestTrace): void {
   for (const field of NOTED_WHEN_QUEUED) delete trace[field];
   if (trace.spanNotes === undefined) return;
@@ -180,6 +180,7 @@ const NOTED_WHEN_QUEUED = [
   'longestChoice',
   'consumed',
   'droppedFields',
+  'cancelPhase',
 ] as const;
 
 /** From arrival to `end`. The answering try is the last one. Marks not set count as `end`. */

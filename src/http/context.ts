@@ -84,7 +84,7 @@ export class RequestContext {
   onRefusal: RefusalObserver | undefined;
   /** What limits have counted of it. */
   limits: HeldLimits | undefined;
-  /** Decided in another process, while the request goes on; undefined: known, or not begun. */
+  /** Limits that another process decides while the request goes on; undefined: not begun, or admitted. One that refuses stays. */
   pendingLimits: PendingAdmission | undefined;
   /** Run before the last bytes of the answer are sent. */
   onLastBytes: (() => void) | undefined;

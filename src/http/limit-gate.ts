@@ -135,6 +135,11 @@ export class LimitGate implements RefusalObserver {
     });
   }
 
+  /** What was given back is counted before anybody can know of it. */
+  flush(): void {
+    this.#options.store.flush?.();
+  }
+
   /** It counts no longer among those at the same time. */
   ended({ limits }: RequestContext): void {
     if (limits?.first !== undefined)
@@ -177,6 +182,7 @@ export class LimitGate implements RefusalObserver {
     const { limits } = context;
     if (limits?.first !== undefined && !isCounted(error)) {
       this.#settle(limits.first, () => 0);
+      this.flush();
       limits.first = takenBack(limits.first);
     }
     if (limits !== undefined) {
@@ -191,7 +197,8 @@ export class LimitGate implements RefusalObserver {
     if (charges.length === 0) return undefined;
     const show = (states: readonly CounterState[]) => this.#show(context, { rules, states }, false);
     const states = store.peek(charges);
-    if (states instanceof Promise) return states.then(show);
+    // Where it is not known, the answer does without.
+    if (states instanceof Promise) return states.then(show, () => {});
     show(states);
     return undefined;
   }

@@ -89,20 +89,22 @@ export async function runModelRequest<Answer>(
     const heldBytes = context.bodyBytes ?? 0;
     const clientDeadlineAt = hints.timeoutMs === undefined ? undefined : deadlineAt;
     const along = alongOf(context, { priority, deadlineAt: clientDeadlineAt });
-    // What is given back is there before the client can ask again. A client that lags behind still has a part of its answer to come.
+    // What is given back is there before the client can ask again. One that lags behind in a stream has a part of it to come.
     context.onLastBytes = () => {
       settle();
       if (context.response.writableLength === 0) limitGate.ended(context);
+      limitGate.flush();
     };
     const answer = run({ trace, client, priority, cancellation, deadlineAt, heldBytes, along, admission });
     admission?.admitted.catch((refusal: unknown) => cancellation.cancel(toServingError(refusal)));
     return await answer;
   } catch (thrown) {
+    // Now, as the end of a request whose client is gone is reported at once.
+    noteFailure(trace, toServingError(thrown));
     const first = admission === undefined ? thrown : await firstOf(admission, thrown, trace);
     const error = renameErrorField(fieldNames, toServingError(first));
     failure = error;
-    trace.errorCode = error.code;
-    if (CANCELLATIONS.has(error.code)) trace.cancelPhase = cancelPhaseOf(trace);
+    noteFailure(trace, error);
     onFailure?.(error);
     throw error;
   } finally {
@@ -147,6 +149,11 @@ function alongOf(
 
 export function newModelRequestId(prefix: 'gen' | 'emb'): RequestId {
   return newId(prefix) as RequestId;
+}
+
+function noteFailure(trace: RequestTrace, { code }: ServingError): void {
+  trace.errorCode = code;
+  if (CANCELLATIONS.has(code)) trace.cancelPhase = cancelPhaseOf(trace);
 }
 
 function cancelPhaseOf({ dispatchedAt, firstTokenAt }: RequestTrace): CancelPhase {

@@ -244,8 +244,13 @@ class Edge {
 
   #readBody(context: RequestContext): void {
     const failed = (thrown: unknown) => {
-      // The client may still send the rest of it, which must not be read as a request.
-      if (context.bodyBytes === undefined && hasBody(context.request))
+      // The client may still send the rest of it, which must not be read as a request. After a refusal by limits Node reads it, as where
+      // they refuse before a byte of it was read.
+      if (
+        context.limits?.refusal === undefined &&
+        context.bodyBytes === undefined &&
+        hasBody(context.request)
+      )
         context.setHeader('connection', 'close');
       this.#errors.answer(context, thrown);
     };

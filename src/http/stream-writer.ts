@@ -45,6 +45,7 @@ export class StreamWriter {
 
   /** Begins the silence after which the stream commits and sends heartbeats. One timer, re-armed lazily, not one per event. */
   start(): void {
+    if (this.#stopped) return;
     this.#silentSince = this.#options.clock.now();
     this.#wakeIn(this.#options.heartbeatMs);
   }

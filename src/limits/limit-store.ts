@@ -100,7 +100,9 @@ export interface LimitStore {
    * for requests at the same time. Does not throw, is not waited for.
    */
   settle(admission: LimitAdmission, amounts: readonly number[]): void;
-  /** As `decide` with nothing counted: for headers. */
+  /** What was settled in this turn is to be counted before what anybody asks after this. Absent: it is. */
+  flush?(): void;
+  /** As `decide` with nothing counted: for headers. Rejects with `server_busy` where another process decides and does not answer. */
   peek(charges: readonly Charge[]): readonly CounterState[] | Promise<readonly CounterState[]>;
   close(): Promise<void>;
 }

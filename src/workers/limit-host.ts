@@ -1,6 +1,6 @@
 /**
- * Limits for the workers: all count in one store here. Owns the admissions of each worker until it settles them. Invariant: what a worker
- * that is gone had running at the same time is taken back.
+ * Limits for the workers: all count in one store here. Tells the scheduler's host which calls it has admitted. Owns the admissions of each
+ * worker until it settles them. Invariant: what a worker that is gone had running at the same time is taken back.
  */
 import type {
   Charge,
@@ -101,7 +101,7 @@ export class WorkerLimits {
   }
 
   #decideIf(mayBegin: boolean, message: Decide): boolean | Promise<boolean> {
-    if (!mayBegin) return this.#decided(message, NOT_ASKED);
+    if (!mayBegin || this.#isOver) return this.#decided(message, NOT_ASKED);
     const decision = this.#store.decide(message.charges);
     if (decision instanceof Promise) return decision.then((late) => this.#decided(message, late));
     return this.#decided(message, decision);

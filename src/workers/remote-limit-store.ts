@@ -1,7 +1,8 @@
 /**
  * Limits as a worker has them: counted by the control process, for all workers. Owns the questions that are under way. Invariant: each is
- * answered once: by the control process, or when that is gone, by nobody, as where a shared store can't be asked.
+ * answered once: by the control process, or when that is gone or silent, by nobody, as where a shared store can't be asked.
  */
+import { ServingError } from '../core/errors.ts';
 import type {
   Charge,
   CounterState,
@@ -16,6 +17,8 @@ interface RemoteLimitStoreOptions {
   readonly send: (message: LimitsToControl) => void;
   /** Writes what was sent in this turn. */
   readonly flush: () => void;
+  /** False: no answer would come. */
+  readonly mayAsk: () => boolean;
   /** What the control process counts in is shared with other servers. */
   readonly isShared: boolean;
 }
@@ -40,16 +43,20 @@ export class RemoteLimitStore implements LimitStore {
   readonly keepsAdmissions = true;
   readonly #send: RemoteLimitStoreOptions['send'];
   readonly #flush: RemoteLimitStoreOptions['flush'];
+  readonly #mayAsk: RemoteLimitStoreOptions['mayAsk'];
   /** By the number of the call; no Map, as in the dispatcher. */
   readonly #asked: Record<number, ((answer: Answer) => void) | undefined> = Object.create(null);
   /** Settled, which the control process does not know yet. */
   #unchanged: number[] = [];
+  /** Something was given back that is not written yet. */
+  #isFlushDue = false;
   #calls = 0;
   #isOver = false;
 
-  constructor({ send, flush, isShared }: RemoteLimitStoreOptions) {
+  constructor({ send, flush, mayAsk, isShared }: RemoteLimitStoreOptions) {
     this.#send = send;
     this.#flush = flush;
+    this.#mayAsk = mayAsk;
     this.isShared = isShared;
   }
 
@@ -72,15 +79,20 @@ export class RemoteLimitStore implements LimitStore {
     );
     if (!isSame) {
       this.#send({ type: 'settle', call, amounts });
-      // Before the client has its answer, and may ask another worker.
-      this.#flush();
+      this.#isFlushDue = true;
     } else if (this.#unchanged.push(call) >= MAX_UNCHANGED) this.#sendUnchanged();
+  }
+
+  flush(): void {
+    if (this.#isFlushDue) this.#flush();
+    this.#isFlushDue = false;
   }
 
   async peek(charges: readonly Charge[]): Promise<readonly CounterState[]> {
     this.#calls += 1;
     const answer = await this.#ask({ type: 'peek', call: this.#calls, charges: charges.map(sentCharge) });
-    return answer?.states.map(receivedState) ?? charges.map(unknownState);
+    if (answer === undefined) throw new ServingError('server_busy', { retryAfterSeconds: 5 });
+    return answer.states.map(receivedState);
   }
 
   receive(message: LimitsToWorker): void {
@@ -132,7 +144,7 @@ export class RemoteLimitStore implements LimitStore {
     question: Extract<LimitsToControl, { call: number; charges: readonly SentCharge[] }>,
   ): Promise<Answer> {
     return new Promise((resolve) => {
-      if (this.#isOver) return resolve(undefined);
+      if (this.#isOver || !this.#mayAsk()) return resolve(undefined);
       this.#asked[question.call] = resolve;
       this.#sendUnchanged();
       this.#send(question);

@@ -92,15 +92,15 @@ export class RemoteSlotQueue implements SlotQueue {
 
   enter(entry: QueueEntry, caller: SlotCaller, { onPosition, admission }: EntryOptions = {}): void {
     const { clock, hostTime, send } = this.#options;
-    this.#sendLate();
+    this.sendLate();
     const waiting: Waiting = { entry, caller, onPosition, admission };
     this.#waiting[entry.id] = waiting;
     admission?.admitted.then(
       () => {
         waiting.admission = undefined;
       },
-      // The control process has not taken it in.
-      () => delete this.#waiting[entry.id],
+      // Where the control process did not answer in time, or admitted it and this process did not, it may yet get a slot there.
+      () => this.leave(entry.id),
     );
     if (this.#isOver) clock.atEndOfTurn(() => this.#reject(entry.id, new ServingError('draining')));
     else
@@ -182,7 +182,7 @@ export class RemoteSlotQueue implements SlotQueue {
   contended({ model, isContended }: Extract<SchedulingToWorker, { type: 'contended' }>): void {
     if (isContended) this.#contended.add(model);
     else this.#contended.delete(model);
-    if (isContended) this.#sendLate();
+    if (isContended) this.sendLate();
   }
 
   /** There are other targets now. */
@@ -192,10 +192,13 @@ export class RemoteSlotQueue implements SlotQueue {
     for (const message of early) this.granted(message);
   }
 
-  /** The control process is silent: what waits for its limits as well is about to be refused here, which that will not know. */
-  interrupt(): void {
-    for (const id in this.#waiting)
-      if (this.#waiting[id]?.admission !== undefined) this.#options.send({ type: 'leave', id });
+  /** Slots that may be given back with something else. */
+  sendLate(): void {
+    this.#lateTimer?.cancel();
+    this.#lateTimer = undefined;
+    if (this.#late.length === 0) return;
+    for (const message of this.#late) this.#options.send(message);
+    this.#late = [];
   }
 
   /** While the control process is silent: what has waited for its time is rejected as that would. */
@@ -212,7 +215,7 @@ export class RemoteSlotQueue implements SlotQueue {
 
   /** The control process is gone: nobody will ever get a slot. */
   end(): void {
-    this.#sendLate();
+    this.sendLate();
     this.#isOver = true;
     for (const id of Object.keys(this.#waiting)) this.#reject(id, new ServingError('draining'));
   }
@@ -253,16 +256,8 @@ export class RemoteSlotQueue implements SlotQueue {
     const { clock, releaseWithinMs } = this.#options;
     this.#late.push({ type: 'release', id, settlement });
     const mayWait = settlement.outcome === 'completed' && !this.#contended.has(held.target.model);
-    if (!mayWait || releaseWithinMs === 0) this.#sendLate();
-    else this.#lateTimer ??= clock.schedule(releaseWithinMs, () => this.#sendLate());
-  }
-
-  #sendLate(): void {
-    this.#lateTimer?.cancel();
-    this.#lateTimer = undefined;
-    if (this.#late.length === 0) return;
-    for (const message of this.#late) this.#options.send(message);
-    this.#late = [];
+    if (!mayWait || releaseWithinMs === 0) this.sendLate();
+    else this.#lateTimer ??= clock.schedule(releaseWithinMs, () => this.sendLate());
   }
 
   /** What the control process says of an entry comes with what it says of its limits, which is known a moment later here. */

@@ -1,4 +1,5 @@
 /** Limits through the whole server: who is held to what, what counts, and what was used by those who left or failed. */
+import { connect } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { whenEachAnswers } from '../support/each-worker.ts';
 import { type Answer, ask } from '../support/http-client.ts';
@@ -184,6 +185,25 @@ describe('what counts', () => {
       const { errorCode, model, queueMs } = line;
       expect([errorCode, model, queueMs]).toEqual(['rate_limited', undefined, undefined]);
     }
+  });
+
+  test('what is refused while its body is on its way is answered at once, and its connection serves on', async () => {
+    const server = await start(flag('limits.all', { requests_per_hour: 1 }));
+    expect((await generate(server)).status).toBe(200);
+    const body = JSON.stringify({ prompt: 'x'.repeat(1000) });
+    const [half, rest] = [body.slice(0, 500), body.slice(500)];
+    const socket = connect(server.port, '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    let received = '';
+    socket.setEncoding('utf8').on('data', (piece: string) => {
+      received += piece;
+    });
+    const head = `POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`;
+    socket.write(head + half);
+    await expect.poll(() => received).toContain('rate_limited');
+    expect(received.toLowerCase()).not.toContain('connection: close');
+    socket.write(rest + head + body);
+    await expect.poll(() => received.match(/HTTP\/1\.1 429/g)).toHaveLength(2);
   });
 
   test('requests at the same time: one has ended when its answer was sent', async () => {

@@ -202,7 +202,14 @@ class StreamedAnswer implements ChoicesSink {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    this.#writer.start();
+    // Before its limits are known, nothing is sent.
+    const { admission } = this.#delivery.call;
+    if (admission === undefined) this.#writer.start();
+    else
+      admission.admitted.then(
+        () => this.#writer.start(),
+        () => {},
+      );
     this.#generations = startGenerations(this.#delivery, this, wantsPosition ? onPosition : undefined);
     return ended;
   }

@@ -1,4 +1,4 @@
-/** The gate of limits over a store that decides at once, and over one that promises: who is refused with what, and what is settled. */
+/** The gate of limits over stores that decide at once, promise, keep what they admit, or are asked ahead: who is refused with what, and what is settled. */
 import { describe, expect, it } from 'vitest';
 import type { ConsumedTry } from '../../../src/core/consumption.ts';
 import { ServingError } from '../../../src/core/errors.ts';

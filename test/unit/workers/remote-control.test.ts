@@ -148,26 +148,15 @@ describe('a worker', () => {
     expect(control.loadOf('m')).toMatchObject({ waiting: 0, running: 1 });
   });
 
-  it('forgets a caller whom its limits refuse, as the control process has not taken it in', async () => {
-    const { clock, sent, told, enterPending, control } = worker('one');
+  it('forgets a caller whom its limits refuse, and takes it back, should it be granted a slot all the same', async () => {
+    const { clock, sent, told, enterPending, grant, control } = worker('one');
     const { refuse } = enterPending('a', 7);
     refuse();
     await clock.settle();
     control.slotQueue.leave('a');
-    expect(sent.map(({ type }) => type)).toEqual(['enqueue']);
+    grant('a', 'one');
+    expect(sent.map(({ type }) => type)).toEqual(['enqueue', 'leave']);
     expect([told, control.loadOf('m').waiting]).toEqual([[], 0]);
-  });
-
-  it('takes back what it asked before it knew of limits, where the control process is silent', async () => {
-    const { clock, sent, told, enter, enterPending, grant, control } = worker('one');
-    enter('a');
-    const { refuse } = enterPending('b', 7);
-    control.slotQueue.interrupt();
-    refuse();
-    await clock.settle();
-    grant('b', 'one');
-    expect(sent.map(({ type }) => type)).toEqual(['enqueue', 'enqueue', 'leave']);
-    expect(told).toEqual([]);
   });
 
   it('keeps a slot at a target that its configuration does not have yet, until it has', async () => {

@@ -33,6 +33,7 @@ function start() {
     const store = new RemoteLimitStore({
       send: (message) => toControl.send(message),
       flush: () => toControl.flush(),
+      mayAsk: () => true,
       isShared: false,
     });
     return { store, die: () => near.destroy() };
@@ -89,6 +90,7 @@ describe('limits of several workers', () => {
         hosted.receive(message);
       },
       flush: () => {},
+      mayAsk: () => true,
       isShared: false,
     });
     const hosted = host.connect((message) => store.receive(message));
@@ -106,17 +108,26 @@ describe('limits of several workers', () => {
     const { clock, memory } = start();
     const host = new LimitHost(memory);
     const held: LimitsToControl[] = [];
+    let isSilent = false;
     const store = new RemoteLimitStore({
       send: (message) => held.push(message),
       flush: () => {},
+      mayAsk: () => !isSilent,
       isShared: false,
     });
     const hosted = host.connect((message) => store.receive(message));
     const asked = store.decide([running, tokens(300)]);
     const looked = store.peek([tokens(1)]);
+    const tellsNothing = expect(looked).rejects.toMatchObject({ code: 'server_busy' });
+    isSilent = true;
     store.interrupt();
     expect((await asked).admission).toBeUndefined();
-    expect(await looked).toEqual([{ limit: 1000, remaining: 0, retryInMs: 0 }]);
+    await tellsNothing;
+    const meanwhile = store.decideAhead([tokens(1)], undefined);
+    expect((await meanwhile.decision).admission).toBeUndefined();
+    await expect(store.peek([tokens(1)])).rejects.toMatchObject({ code: 'server_busy' });
+    expect(held, 'nobody is asked meanwhile').toHaveLength(2);
+    isSilent = false;
     const afterwards = store.decide([tokens(1)]);
     while (held.length > 0) for (const message of held.splice(0)) hosted.receive(message);
     expect((await afterwards).admission).toBeDefined();
@@ -140,6 +151,7 @@ describe('limits of several workers', () => {
       const store = new RemoteLimitStore({
         send: (message) => held.push(message),
         flush: () => {},
+        mayAsk: () => true,
         isShared: false,
       });
       const hosted = host.connect((message) => store.receive(message));
@@ -160,11 +172,11 @@ describe('limits of several workers', () => {
     const { store, die } = worker();
     const { admission } = await store.decide([running]);
     const asked = store.decide([tokens(1)]);
-    const looked = store.peek([tokens(1)]);
+    const tellsNothing = expect(store.peek([tokens(1)])).rejects.toMatchObject({ code: 'server_busy' });
     die();
     const unknown = [{ limit: 1000, remaining: 0, retryInMs: 0 }];
     expect(await asked).toEqual({ admission: undefined, states: unknown });
-    expect(await looked).toEqual(unknown);
+    await tellsNothing;
     expect(await store.decide([tokens(1)])).toEqual({ admission: undefined, states: unknown });
     if (admission !== undefined) store.settle(admission, [0]);
   });
