@@ -39,4 +39,16 @@ describe('bounds', () => {
       for (const rule of rulesOfKey(`${limit}`, { requests_per_minute: limit }))
         expect(bounds.of(rule, today)).toEqual(boundAt(rule, today));
   });
+
+  it('are forgotten with very many different ones, and with few are not', () => {
+    const bounds = new SharedBounds();
+    const of = (limit: number) =>
+      rulesOfKey(`${limit}`, { requests_per_minute: limit }).map((rule) => bounds.of(rule, today))[0];
+    const first = of(1);
+    for (let limit = 2; limit <= 900; limit += 1) of(limit);
+    expect(of(1)).toBe(first);
+    for (let limit = 901; limit <= 1200; limit += 1) of(limit);
+    expect(of(1)).toEqual(first);
+    expect(of(1)).not.toBe(first);
+  });
 });

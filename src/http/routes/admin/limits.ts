@@ -61,7 +61,10 @@ export const DESCRIBED_LIMITS: readonly DescribedOperation[] = [
       },
       {
         name: 'after',
-        schema: Type.String({ description: 'Only further keys: the next of the answer before.' }),
+        schema: Type.String({
+          description:
+            'Only further keys: the next of the answer before. 400: no key with that id is known; another process of the server knows a new one within a second.',
+        }),
       },
     ],
     answers: { 200: json(LimitsAnswer), ...NOT_VALID, ...REFUSALS },
@@ -79,7 +82,8 @@ export function limitRoutes({ limitStates }: LimitRouteOptions): readonly EdgeRo
         const page = limitStates({ after, most });
         if (page === undefined)
           throw new ServingError('invalid_request', {
-            message: 'after must be the next of an earlier answer: there is no key with that id.',
+            message:
+              'after must be the next of an earlier answer: no key with that id is known here. One that was added within the last second may not be yet: ask again.',
             param: 'after',
           });
         const { limits, next = null } = page;
