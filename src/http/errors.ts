@@ -132,7 +132,7 @@ const CLOSE_WITHIN_MS = 1000;
 interface ClientErrorOptions {
   readonly clock: Clock;
   readonly telemetry: Telemetry;
-  readonly openRequests: Pick<OpenRequests, 'on'>;
+  readonly openRequests: Pick<OpenRequests, 'on' | 'arrivedOn'>;
   /** Which protocol answers at a path. */
   readonly protocolAt: (path: string) => Pick<Protocol, 'errors'>;
 }

@@ -1,7 +1,7 @@
 /**
  * Connections whose request did not arrive in time. Node reports all that it finds in one turn of the event loop, thousands after a flood,
  * and to close one costs about as much as to accept it: here they wait, and each turn ends a few, so that others are served in between.
- * Invariant: a request that has arrived while its connection waited is served.
+ * Invariant: one on which a request has arrived whole meanwhile is not ended: that was the late one, whether or not its answer is out.
  */
 import type { Socket } from 'node:net';
 import type { Clock } from '../core/clock.ts';
@@ -9,12 +9,12 @@ import type { OpenRequests } from './open-requests.ts';
 
 /** Together they cost less than a millisecond. */
 const ENDED_IN_A_TURN = 8;
-
-type Served = Pick<OpenRequests, 'on'>;
+/** More of those that have been ended are not kept. */
+const MOST_ENDED_KEPT = 1000;
 
 interface LateConnectionsOptions {
   readonly clock: Pick<Clock, 'atEndOfTurn'>;
-  readonly openRequests: Served;
+  readonly openRequests: Pick<OpenRequests, 'arrivedOn'>;
   /** Answers that it is too late, or closes. */
   readonly end: (error: NodeJS.ErrnoException, socket: Socket) => void;
 }
@@ -22,8 +22,8 @@ interface LateConnectionsOptions {
 interface LateConnection {
   readonly error: NodeJS.ErrnoException;
   readonly socket: Socket;
-  /** What it was serving when its time was over. */
-  readonly serving: ReturnType<Served['on']>;
+  /** So many whole requests had come on it before its time was over. */
+  readonly arrived: number;
 }
 
 export class LateConnections {
@@ -37,31 +37,25 @@ export class LateConnections {
   }
 
   add(error: NodeJS.ErrnoException, socket: Socket): void {
-    const { clock, openRequests, end } = this.#options;
-    const serving = openRequests.on(socket);
-    // Late is the one behind it: that this one is complete would not tell whether that one has arrived.
-    if (serving?.request.complete === true) {
-      end(error, socket);
-      return;
-    }
-    this.#waiting.push({ error, socket, serving });
+    const { clock, openRequests } = this.#options;
+    this.#waiting.push({ error, socket, arrived: openRequests.arrivedOn(socket) });
     if (this.#waiting.length === 1) clock.atEndOfTurn(this.#endSome);
   }
 
   readonly #endSome = (): void => {
     const until = Math.min(this.#ended + ENDED_IN_A_TURN, this.#waiting.length);
     for (; this.#ended < until; this.#ended += 1) this.#end(this.#waiting[this.#ended] as LateConnection);
-    if (this.#ended < this.#waiting.length) {
-      this.#options.clock.atEndOfTurn(this.#endSome);
-      return;
+    const isLast = this.#ended === this.#waiting.length;
+    if (isLast || this.#ended >= MOST_ENDED_KEPT) {
+      this.#waiting.splice(0, this.#ended);
+      this.#ended = 0;
     }
-    this.#waiting = [];
-    this.#ended = 0;
+    if (!isLast) this.#options.clock.atEndOfTurn(this.#endSome);
   };
 
-  #end({ error, socket, serving }: LateConnection): void {
+  /** Once its late request is there, Node itself times the one behind that. */
+  #end({ error, socket, arrived }: LateConnection): void {
     const { openRequests, end } = this.#options;
-    const request = (openRequests.on(socket) ?? serving)?.request;
-    if (!socket.destroyed && request?.complete !== true) end(error, socket);
+    if (!socket.destroyed && openRequests.arrivedOn(socket) === arrived) end(error, socket);
   }
 }

@@ -42,6 +42,10 @@ interface Connection {
   client: ClientIdentity;
   /** The latest request. */
   serving: RequestContext | undefined;
+  /** Requests, of which the latest may still be arriving. */
+  opened: number;
+  /** The latest request, where it was answered before it had arrived. */
+  unread: IncomingMessage | undefined;
   /** Requests that came before the one ahead of them was answered; undefined: there were none. */
   pipelined: Set<RequestContext> | undefined;
 }
@@ -79,6 +83,7 @@ export class OpenRequests {
     });
     if (connection.serving !== undefined) notePipelined(connection, context);
     connection.serving = context;
+    connection.opened += 1;
     return context;
   }
 
@@ -99,6 +104,14 @@ export class OpenRequests {
     return this.#connections.get(socket)?.serving;
   }
 
+  /** So many requests have arrived whole on a connection, those that are answered included. */
+  arrivedOn(socket: Socket): number {
+    const connection = this.#connections.get(socket);
+    if (connection === undefined) return 0;
+    const latest = connection.serving?.request ?? connection.unread;
+    return latest?.complete === false ? connection.opened - 1 : connection.opened;
+  }
+
   #connectionOf(socket: Socket): Connection {
     const { settings } = this.#options;
     const { trustedProxies, trustedHops } = settings;
@@ -113,7 +126,10 @@ export class OpenRequests {
       client: { address, addressKey: limitKey(address) },
     };
     if (known !== undefined) return Object.assign(known, identity);
-    const connection: Connection = { peer, ...identity, serving: undefined, pipelined: undefined };
+    const connection: Connection = {
+      ...{ peer, ...identity },
+      ...{ serving: undefined, opened: 0, unread: undefined, pipelined: undefined },
+    };
     this.#connections.set(socket, connection);
     return connection;
   }
@@ -144,7 +160,10 @@ export class OpenRequests {
     const { clock, telemetry } = this.#options;
     const { request, response } = context;
     const connection = this.#connections.get(request.socket);
-    if (connection?.serving === context) connection.serving = undefined;
+    if (connection?.serving === context) {
+      connection.serving = undefined;
+      connection.unread = request.complete ? undefined : request;
+    }
     connection?.pipelined?.delete(context);
     const end = context.answeredPastResponse;
     const status = end?.status ?? (response.writableFinished ? response.statusCode : CLIENT_LEFT_STATUS);

@@ -1,27 +1,28 @@
 import type { Socket } from 'node:net';
-import { describe, expect, test } from 'vitest';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { describe, expect, test, vi } from 'vitest';
 import { LateConnections } from '../../../src/http/late-connections.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
-type Options = ConstructorParameters<typeof LateConnections>[0];
-type Serving = NonNullable<ReturnType<Options['openRequests']['on']>>;
-
 const TOO_LATE: NodeJS.ErrnoException = new Error('too late');
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 function late() {
   const clock = new FakeClock();
   const ended: Socket[] = [];
-  const serving = new Map<Socket, Serving>();
+  const arrived = new Map<Socket, number>();
   const connections = new LateConnections({
     clock,
-    openRequests: { on: (socket) => serving.get(socket) },
+    openRequests: { arrivedOn: (socket) => arrived.get(socket) ?? 0 },
     end: (_error, socket) => ended.push(socket),
   });
-  return { clock, ended, serving, connections };
+  return { clock, ended, arrived, connections };
 }
 
 const socketOf = (destroyed = false) => ({ destroyed }) as Socket;
-const requestOf = (complete: boolean) => ({ request: { complete } }) as Serving;
 
 describe('connections whose request did not arrive in time', () => {
   test('are ended a few in each turn, in their order, however many are reported at once', async () => {
@@ -60,39 +61,36 @@ describe('connections whose request did not arrive in time', () => {
     expect(ended).toEqual([]);
   });
 
-  test('are served where the request has arrived meanwhile, and not where only more of it has', async () => {
-    const { clock, ended, serving, connections } = late();
-    const whole = socketOf();
-    const restOfBody = socketOf();
-    const headOnly = socketOf();
-    serving.set(restOfBody, requestOf(false));
-    for (const socket of [whole, restOfBody, headOnly]) connections.add(TOO_LATE, socket);
-    serving.set(whole, requestOf(true));
-    serving.set(restOfBody, requestOf(true));
-    serving.set(headOnly, requestOf(false));
+  test('are left alone where a request has arrived whole meanwhile, and not where none has', async () => {
+    const { clock, ended, arrived, connections } = late();
+    const [first, next, none, noneAgain] = [socketOf(), socketOf(), socketOf(), socketOf()];
+    arrived.set(next, 3).set(noneAgain, 3);
+    for (const socket of [first, next, none, noneAgain]) connections.add(TOO_LATE, socket);
+    arrived.set(first, 1).set(next, 4);
     await clock.settle();
-    expect(ended).toEqual([headOnly]);
+    expect(ended).toEqual([none, noneAgain]);
   });
 
-  test('are ended where the answer is out and the body is still on its way, but not where that has arrived', async () => {
-    const { clock, ended, serving, connections } = late();
-    const unread = socketOf();
-    serving.set(unread, requestOf(false));
-    const answered = socketOf();
-    const arriving = { request: { complete: false } };
-    serving.set(answered, arriving as Serving);
-    for (const socket of [unread, answered]) connections.add(TOO_LATE, socket);
-    arriving.request.complete = true;
-    serving.clear();
-    await clock.settle();
-    expect(ended).toEqual([unread]);
-  });
-
-  test('are ended at once where the late request is behind one that is being answered', () => {
-    const { ended, serving, connections } = late();
-    const pipelined = socketOf();
-    serving.set(pipelined, requestOf(true));
-    connections.add(TOO_LATE, pipelined);
-    expect(ended).toEqual([pipelined]);
+  test('are forgotten once they have been ended, also while others come all the time', async () => {
+    const { clock, ended, connections } = late();
+    let kept = 0;
+    const gone = new FinalizationRegistry(() => {
+      kept -= 1;
+    });
+    for (let turn = 0; turn < 1000; turn += 1) {
+      for (let count = 0; count < 9; count += 1) {
+        const socket = socketOf();
+        gone.register(socket, undefined);
+        kept += 1;
+        connections.add(TOO_LATE, socket);
+      }
+      await clock.endTurn();
+      ended.length = 0;
+    }
+    // 8,000 have been ended, 1,000 wait.
+    await vi.waitFor(() => {
+      collectGarbage();
+      expect(kept).toBeLessThan(2500);
+    });
   });
 });
