@@ -187,8 +187,29 @@ export function rotateKey(id: string, overlapSeconds: number): Promise<MadeKey> 
   return post(oneKey(id, '/rotate'), { overlap_seconds: overlapSeconds });
 }
 
-export async function listLimits(options: CallOptions): Promise<readonly LimitState[]> {
-  return (await call<{ readonly limits: readonly LimitState[] }>('limits', options)).limits;
+export interface ListedLimits {
+  readonly states: readonly LimitState[];
+  /** There are keys beyond MOST_LIMIT_PAGES. */
+  readonly isCut: boolean;
+}
+
+interface LimitsPage {
+  readonly limits: readonly LimitState[];
+  readonly next: string | null;
+}
+
+/** Of 1,000 keys each. What more keys have left would be more than a page can show and ask for every few seconds. */
+export const MOST_LIMIT_PAGES = 10;
+
+export async function listLimits(options: CallOptions): Promise<ListedLimits> {
+  let page = await call<LimitsPage>('limits', options);
+  const states = [...page.limits];
+  for (let read = 1; page.next !== null; read += 1) {
+    if (read === MOST_LIMIT_PAGES) return { states, isCut: true };
+    page = await call<LimitsPage>(`limits?after=${encodeURIComponent(page.next)}`, options);
+    states.push(...page.limits);
+  }
+  return { states, isCut: false };
 }
 
 export interface UsageQuestion {

@@ -1,6 +1,6 @@
 /** What remains now of each limit that somebody has used. */
 import { useState } from 'preact/hooks';
-import { type LimitState, listLimits } from './api.ts';
+import { type LimitState, listLimits, MOST_LIMIT_PAGES } from './api.ts';
 import { useCurrency } from './currency.ts';
 import { Filter } from './filter.tsx';
 import { LimitBars } from './limit-bars.tsx';
@@ -9,6 +9,8 @@ import { fits, scopeInWords, shareUsed, tightestFirst } from './words.ts';
 
 const POLL_MS = 3_000;
 const MAX_SCOPES = 100;
+/** What the server gives at once. */
+const KEYS_A_PAGE = 1_000;
 
 export function LimitsSection() {
   const asked = useResource(listLimits, { pollMs: POLL_MS });
@@ -20,9 +22,21 @@ export function LimitsSection() {
         <Filter label="Filter limits" value={filter} onInput={setFilter} />
       </div>
       <Loaded asked={asked}>
-        {(states) => (states.length === 0 ? <NoLimits /> : <Scopes states={states} filter={filter} />)}
+        {({ states, isCut }) => (
+          <>
+            {states.length === 0 && !isCut ? <NoLimits /> : <Scopes states={states} filter={filter} />}
+            {isCut && <Cut />}
+          </>
+        )}
       </Loaded>
     </section>
+  );
+}
+
+function Cut() {
+  const keys = (MOST_LIMIT_PAGES * KEYS_A_PAGE).toLocaleString('en');
+  return (
+    <p class="hint">Of the first {keys} keys and their teams. Open a key under Keys to see its limits.</p>
   );
 }
 
