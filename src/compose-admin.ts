@@ -42,10 +42,21 @@ export function createAdministration(parts: {
     limitStates: ({ after, most }) => {
       const page = keys.callersAfter(after, { most, now: now() });
       if (page === undefined) return undefined;
-      const { callers, next } = page;
-      return { limits: limitGate.statesOf({ callers, models: models() }), next };
+      const { callers, teams, next } = page;
+      const isFirst = after === undefined;
+      const limits = limitGate.statesOf({
+        ...{ ofServer: isFirst, callers, teams },
+        models: isFirst ? models() : [],
+      });
+      return { limits, next };
     },
-    limitStatesOf: (record) => limitGate.statesOf({ callers: [callerOfRecord(record)] }),
+    limitStatesOf: (record) => {
+      const caller = callerOfRecord(record);
+      return limitGate.statesOf({
+        callers: [caller],
+        teams: caller.team === undefined ? [] : [caller.team],
+      });
+    },
     reload,
     configuration: () => ({
       configuration: { ...shownConfig(reloader.running) },

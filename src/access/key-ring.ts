@@ -31,6 +31,8 @@ interface PageOptions {
 
 export interface CallersPage {
   readonly callers: readonly Caller[];
+  /** Theirs, but those of keys on the pages before. */
+  readonly teams: readonly string[];
   /** The id behind which the next page begins; undefined: this is the last one. */
   readonly next: string | undefined;
 }
@@ -74,15 +76,21 @@ export class KeyRing {
   /** The next of those behind the key with that id, which may have ended since. Undefined: there is none with that id. */
   callersAfter(after: string | undefined, { most, now }: PageOptions): CallersPage | undefined {
     const callers: Caller[] = [];
+    const teams = new Set<string>();
+    const teamsBefore = new Set<string>();
     let isBehind = after === undefined;
     for (const [id, caller] of this.#callersById(now)) {
-      if (isBehind && caller !== undefined) {
-        if (callers.length === most) return { callers, next: callers.at(-1)?.id };
+      const team = caller?.team;
+      if (!isBehind) {
+        if (team !== undefined) teamsBefore.add(team);
+        isBehind = id === after;
+      } else if (caller !== undefined) {
+        if (callers.length === most) return { callers, teams: [...teams], next: callers.at(-1)?.id };
         callers.push(caller);
+        if (team !== undefined && !teamsBefore.has(team)) teams.add(team);
       }
-      isBehind ||= id === after;
     }
-    return isBehind ? { callers, next: undefined } : undefined;
+    return isBehind ? { callers, teams: [...teams], next: undefined } : undefined;
   }
 
   /** Undefined: the key is not known now. */

@@ -43,6 +43,14 @@ interface LimitGateOptions {
   readonly onDecision: (scope: LimitScope, verdict: 'allowed' | 'limited') => void;
 }
 
+/** Whose limits are asked for. */
+interface LimitHolders {
+  readonly ofServer?: boolean;
+  readonly callers?: readonly Caller[];
+  readonly teams?: readonly string[];
+  readonly models?: readonly string[];
+}
+
 /** What a request may use of a model. `size` is only asked where something limits it. */
 export interface ReservedWork {
   readonly model: string;
@@ -203,20 +211,18 @@ export class LimitGate implements RefusalObserver {
     return undefined;
   }
 
-  /** The limits of callers with their teams, of models, and of the server, with what remains. */
+  /** The limits of these, with what remains. */
   statesOf({
+    ofServer = true,
     callers = [],
+    teams = [],
     models = [],
-  }: {
-    readonly callers?: readonly Caller[];
-    readonly models?: readonly string[];
-  }): LimitRow[] | Promise<LimitRow[]> {
+  }: LimitHolders): LimitRow[] | Promise<LimitRow[]> {
     const { clock, store } = this.#options;
     const plan = this.#currentPlan();
-    const teams = new Set(callers.flatMap(({ team }) => team ?? []));
     const rules = [
-      ...plan.sharedRules(),
-      ...[...teams].flatMap((team) => plan.teamRules(team)),
+      ...(ofServer ? plan.sharedRules() : []),
+      ...teams.flatMap((team) => plan.teamRules(team)),
       ...callers.flatMap((caller) => plan.keyRules(caller)),
       ...models.flatMap((model) => plan.modelRules(model)),
     ];

@@ -198,6 +198,17 @@ describe('the callers of a ring', () => {
     expect(pageAfter('key_unknown')).toBeUndefined();
   });
 
+  it('come with each of their teams on the first page that has a key of it', () => {
+    const ring = ringOf(
+      ...['red', 'blue', 'red', undefined, 'blue', 'green'].map((team, at) => record(`${at}`, { team })),
+    );
+    const teamsAfter = (after?: string) => ring.callersAfter(after, { most: 2, now: NOW })?.teams;
+    expect(teamsAfter()).toEqual(['red', 'blue']);
+    expect(teamsAfter('key_1')).toEqual([]);
+    expect(teamsAfter('key_3')).toEqual(['green']);
+    expect(ring.callersAfter(undefined, { most: 9, now: NOW })?.teams).toEqual(['red', 'blue', 'green']);
+  });
+
   it('are those whose keys are in force, each once, also where a key has two secrets', () => {
     const ring = new KeyRing();
     ring.setConfigured([{ name: 'config', key: 'configured-key' }]);

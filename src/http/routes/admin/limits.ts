@@ -48,7 +48,7 @@ export const DESCRIBED_LIMITS: readonly DescribedOperation[] = [
     path: PATH,
     summary: 'What is left of each limit',
     description:
-      'Of the server, its models, and its keys with their teams: so many keys in each answer, those of the configuration first. The limits of the server, of models and of teams come with each answer that has a key of theirs. GET /admin/keys/{id} has those of any one key.',
+      'Of the server, its models, and its keys with their teams: so many keys in each answer, those of the configuration first. The limits of the server and of models are in the first answer, those of a team in the first that has a key of it: all answers together have each limit once. GET /admin/keys/{id} has those of any one key.',
     query: [
       {
         name: 'limit',
