@@ -150,7 +150,7 @@ export class LimitGate implements RefusalObserver {
 
   /** It counts no longer among those at the same time. */
   ended({ limits }: RequestContext): void {
-    if (limits?.first !== undefined)
+    if (limits?.first !== undefined && limits.endsFirst)
       this.#settle(limits.first, ({ span, counts }) =>
         span.kind === 'now' || counts !== 'requests' ? 0 : 1,
       );
@@ -264,9 +264,10 @@ export class LimitGate implements RefusalObserver {
   #checked(context: RequestContext, planned: PlannedCharges, decision: LimitDecision): void {
     this.#options.onChecked(verdictOf(decision));
     const first = this.#counted(context, planned, decision);
-    context.limits = { first, second: undefined, refusal: undefined };
+    context.limits = { first, second: undefined, endsFirst: false, refusal: undefined };
     if (!this.#options.store.keepsAdmissions && !planned.rules.some(({ span }) => span.kind === 'now'))
       return;
+    context.limits.endsFirst = true;
     // The client may have left while the store decided.
     if (context.isClosed) this.ended(context);
     else context.onClose(() => this.ended(context));
@@ -274,7 +275,8 @@ export class LimitGate implements RefusalObserver {
 
   #reserved(context: RequestContext, planned: PlannedCharges, decision: LimitDecision): void {
     const second = this.#counted(context, planned, decision);
-    if (context.limits === undefined) context.limits = { first: undefined, second, refusal: undefined };
+    if (context.limits === undefined)
+      context.limits = { first: undefined, second, endsFirst: false, refusal: undefined };
     else context.limits.second = second;
     this.#setHeaders(context);
   }
@@ -290,7 +292,8 @@ export class LimitGate implements RefusalObserver {
       return { rules, charges, scopes, states, admission, isSettled: false };
     }
     const refusal = { rules, charges, scopes, states };
-    if (context.limits === undefined) context.limits = { first: undefined, second: undefined, refusal };
+    if (context.limits === undefined)
+      context.limits = { first: undefined, second: undefined, endsFirst: false, refusal };
     else context.limits.refusal = refusal;
     for (const scope of scopes)
       if (rules.some(({ holder }, index) => holder.scope === scope && states[index]?.retryInMs !== 0))
