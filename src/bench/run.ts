@@ -4,7 +4,7 @@ import { ClientLoadMeter } from './client-load.ts';
 import type { ServerFacts } from './inspect-server.ts';
 import { LostServerWatch } from './lost-server.ts';
 import { measureStep, type StepMeasures } from './measures.ts';
-import { planRequests, type Step, type Workload } from './plan.ts';
+import { planRequests, type Step, stepText, type Workload } from './plan.ts';
 import { type Prepared, type PrepareOptions, placesOf, prepare } from './prepare.ts';
 import type { RequestRecord } from './record.ts';
 import { runStep } from './run-step.ts';
@@ -75,7 +75,8 @@ export async function runBench(options: BenchOptions): Promise<BenchRun> {
       options.onStep(measured.measures);
     }
     return {
-      ...{ addresses, server, model, settings, datasetName: dataset?.name, notes, steps },
+      ...{ addresses, server, model, settings, datasetName: dataset?.name, steps },
+      notes: [...notes, ...steps.flatMap(({ measures }) => dealingNotes(measures.step, options))],
       end: signal.aborted ? 'interrupted' : isLost() ? 'server lost' : 'complete',
     };
   } finally {
@@ -145,6 +146,25 @@ async function measure(
             measures: measureStep(step, inOrder(share.records), { objectives }),
           })),
   };
+}
+
+/** Each user stays with one server: what each of them did compares with the others only where they have the same number of users. */
+function dealingNotes(
+  step: Step,
+  { addresses, settings }: Pick<BenchOptions, 'addresses' | 'settings'>,
+): readonly string[] {
+  if (step.kind === 'open') return [];
+  const users = Math.min(step.concurrency, settings.requestsOf(step));
+  const servers = addresses.length;
+  if (users % servers === 0) return [];
+  const idle = servers - users;
+  const what =
+    idle > 0
+      ? `${idle} of ${servers} servers ${idle === 1 ? 'was' : 'were'} not asked, as each user stays with one`
+      : 'not all servers have the same number of users';
+  const advice =
+    users === step.concurrency ? `Give --concurrency multiples of ${servers}.` : 'Give more --requests.';
+  return [`${stepText(step)}: ${what}. ${advice}`];
 }
 
 /** As they were planned. */

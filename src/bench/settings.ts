@@ -57,7 +57,8 @@ export interface BenchSettings {
   readonly insecure: boolean;
 }
 
-const DEFAULT_SWEEP = '1,2,4,8';
+/** Users of each server. */
+const DEFAULT_SWEEP = [1, 2, 4, 8] as const;
 const MAX_CONCURRENCY = 4096;
 const MAX_RATE = 10_000;
 const MAX_REQUESTS = 1_000_000;
@@ -69,8 +70,10 @@ const ARRIVAL_SECONDS = 30;
 const MIN_WARMUP = 4;
 const MAX_WARMUP = 64;
 
-export function readSettings(flags: BenchFlags): BenchSettings {
+/** `servers`: so many share each load. */
+export function readSettings(flags: BenchFlags, servers = 1): BenchSettings {
   requireSynthetic(flags);
+  const steps = readSteps(flags, servers);
   const requests = optional(flags.requests, (text) => wholeNumber(text, '--requests', 1, MAX_REQUESTS));
   const seconds = optional(flags.duration, (text) =>
     positiveNumber(text.replace(/s$/, ''), '--duration', MAX_SECONDS),
@@ -78,7 +81,7 @@ export function readSettings(flags: BenchFlags): BenchSettings {
   return {
     protocol: oneOf(flags.protocol ?? 'auto', '--protocol', ['auto', ...PROTOCOL_NAMES]),
     model: flags.model,
-    steps: readSteps(flags),
+    steps,
     requestsOf: (step) => requests ?? (seconds === undefined ? defaultRequests(step) : MAX_REQUESTS),
     durationMs: seconds === undefined ? Number.POSITIVE_INFINITY : seconds * 1000,
     promptTokens: parseLength(flags.promptTokens ?? '128', '--prompt-tokens'),
@@ -88,8 +91,7 @@ export function readSettings(flags: BenchFlags): BenchSettings {
     prefixShare: readShare(flags),
     seed: wholeNumber(flags.seed ?? '1', '--seed', 0, 2 ** 32 - 1),
     warmup:
-      optional(flags.warmup, (text) => wholeNumber(text, '--warmup', 0, 10_000)) ??
-      defaultWarmup(readSteps(flags)),
+      optional(flags.warmup, (text) => wholeNumber(text, '--warmup', 0, 10_000)) ?? defaultWarmup(steps),
     timeoutMs: positiveNumber(flags.timeout?.replace(/s$/, '') ?? '60', '--timeout', MAX_SECONDS) * 1000,
     objectives: optional(flags.slo, parseObjectives) ?? DEFAULT_OBJECTIVES,
     areObjectivesGiven: flags.slo !== undefined,
@@ -101,7 +103,7 @@ export function readSettings(flags: BenchFlags): BenchSettings {
   };
 }
 
-function readSteps({ concurrency, rate, burstiness }: BenchFlags): readonly Step[] {
+function readSteps({ concurrency, rate, burstiness }: BenchFlags, servers: number): readonly Step[] {
   if (concurrency !== undefined && rate !== undefined)
     throw new UsageError(
       '--concurrency (closed loop) and --rate (open loop) exclude each other. Run bench twice.',
@@ -115,7 +117,9 @@ function readSteps({ concurrency, rate, burstiness }: BenchFlags): readonly Step
     }));
   }
   if (burstiness !== undefined) throw new UsageError('--burstiness needs --rate: it shapes arrivals.');
-  return (concurrency ?? DEFAULT_SWEEP).split(',').map((text) => ({
+  if (concurrency === undefined)
+    return DEFAULT_SWEEP.map((users) => ({ kind: 'closed', concurrency: users * servers }));
+  return concurrency.split(',').map((text) => ({
     kind: 'closed',
     concurrency: wholeNumber(text.trim(), '--concurrency', 1, MAX_CONCURRENCY),
   }));

@@ -54,7 +54,10 @@ export function addBenchCommand(program: Command, { withServer, exit }: CommandF
     )
     .option('--insecure', 'take any certificate')
     .optionsGroup('Load:')
-    .option('--concurrency <users>', 'users that each wait for their answer, or a list (default 1,2,4,8)')
+    .option(
+      '--concurrency <users>',
+      'users that each wait for their answer, or a list (default 1,2,4,8 for each server)',
+    )
     .option('--rate <per second>', 'instead: requests that come at random at this rate, or a list')
     .option('--burstiness <shape>', 'of --rate: 1 (default) is Poisson, less comes in bursts, more evenly')
     .option(
@@ -106,7 +109,7 @@ async function runCommand(urls: readonly string[], flags: CliFlags): Promise<num
   const defaults = remoteDefaults();
   const addresses = readTargets(urls, flags.server, defaults.server);
   const key = readKey(flags.key ?? defaults.key);
-  const settings = asUsage(() => readSettings(flags));
+  const settings = asUsage(() => readSettings(flags, addresses.length));
   const dataset = flags.dataset === undefined ? undefined : loadDataset(flags.dataset);
   if (flags.raw === true && flags.json === undefined)
     throw new ConfigError('--raw needs --json: it adds every request to the figures.');

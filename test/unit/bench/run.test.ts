@@ -11,7 +11,7 @@ const SMALL: BenchFlags = { concurrency: '2', requests: '4', warmup: '0', output
 function run(address: string, flags: BenchFlags = {}, options: Partial<BenchOptions> = {}) {
   return runBench({
     ...{ addresses: [address], key: undefined, dataset: undefined, clock: systemClock },
-    settings: readSettings({ ...SMALL, ...flags }),
+    settings: readSettings({ ...SMALL, ...flags }, options.addresses?.length),
     signal: new AbortController().signal,
     ...{ onServer: () => {}, onProgress: () => {}, onStep: () => {} },
     ...options,
@@ -166,6 +166,31 @@ describe('several servers', () => {
     // Two users each, who ask at their servers' pace; the two that show how tokens are counted come before.
     expect([one, other]).toEqual([asked.one - 2, asked.other - 2]);
     expect(Math.min(one, other)).toBeGreaterThan(0);
+  });
+
+  it('have as many users each, where nothing else is said', async () => {
+    const usersOf = (...asked: Parameters<typeof readSettings>) =>
+      readSettings(...asked).steps.map((step) => step.kind === 'closed' && step.concurrency);
+    expect(usersOf({})).toEqual([1, 2, 4, 8]);
+    expect(usersOf({}, 3)).toEqual([3, 6, 12, 24]);
+    expect(usersOf({ concurrency: '1,4' }, 3)).toEqual([1, 4]);
+  });
+
+  it('that are not asked, or by fewer users than others, are in the notes', async () => {
+    const addresses = [await serve(byPath(OPENAI)), await serve(byPath(OPENAI))] as const;
+    const { notes, steps } = await both(...addresses, { concurrency: '1,2,3,4', requests: '12' });
+    expect(steps[0]?.servers.map(({ measures }) => measures.requests)).toEqual([12, 0]);
+    expect(notes.filter((note) => /--(concurrency|requests)/.test(note))).toEqual([
+      '1 user: 1 of 2 servers was not asked, as each user stays with one. Give --concurrency multiples of 2.',
+      '3 users: not all servers have the same number of users. Give --concurrency multiples of 2.',
+    ]);
+    const few = await both(...addresses, { concurrency: '2', requests: '1' });
+    expect(few.notes).toContainEqual(expect.stringMatching(/^2 users: 1 of 2 servers was not asked/));
+    const open = { rate: '1000', concurrency: undefined, requests: '3' };
+    expect(
+      (await both(...addresses, open)).notes.filter((note) => /--(concurrency|requests)/.test(note)),
+    ).toEqual([]);
+    expect((await run(addresses[0], { concurrency: '3' })).notes).toEqual([]);
   });
 
   it('of arrivals each gets its share, in turn', async () => {
