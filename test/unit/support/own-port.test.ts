@@ -13,7 +13,7 @@ it('none is given to two, though many are claimed at once', async () => {
   expect(new Set(claimed.map(({ port }) => port)).size).toBe(300);
 });
 
-it('can be listened on, closed, and listened on again, and the system gives it to nobody', async () => {
+it('can be listened on, closed, and listened on again', async () => {
   const port = await ownPort(onTestFinished);
   for (let time = 0; time < 2; time += 1) {
     const server = createServer().listen(port, '127.0.0.1');
@@ -21,9 +21,4 @@ it('can be listened on, closed, and listened on again, and the system gives it t
     server.close();
     await once(server, 'close');
   }
-  const chosen = createServer().listen(0, '127.0.0.1');
-  await once(chosen, 'listening');
-  const address = chosen.address();
-  chosen.close();
-  expect(typeof address === 'object' && address !== null ? address.port : 0).toBeGreaterThanOrEqual(20_000);
 });
