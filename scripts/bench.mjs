@@ -17,7 +17,8 @@ const FULL = {
   refusals: { rounds: 3, requests: 8000 },
   floods: {
     rounds: 1,
-    seconds: 20,
+    calmSeconds: 20,
+    seconds: 60,
     wrongKeysPerSecond: 2000,
     idleConnections: 10_000,
     slowReaders: 2000,
@@ -58,6 +59,7 @@ const QUICK = {
   refusals: { rounds: 1, requests: 500 },
   floods: {
     rounds: 1,
+    calmSeconds: 5,
     seconds: 5,
     wrongKeysPerSecond: 500,
     idleConnections: 1000,
