@@ -143,6 +143,11 @@ export class LimitGate implements RefusalObserver {
     });
   }
 
+  /** What is given back is counted in another process. */
+  get givesBackElsewhere(): boolean {
+    return this.#options.store.flush !== undefined;
+  }
+
   /** What was given back is counted before anybody can know of it. */
   flush(): void {
     this.#options.store.flush?.();

@@ -89,12 +89,14 @@ export async function runModelRequest<Answer>(
     const heldBytes = context.bodyBytes ?? 0;
     const clientDeadlineAt = hints.timeoutMs === undefined ? undefined : deadlineAt;
     const along = alongOf(context, { priority, deadlineAt: clientDeadlineAt });
-    // What is given back is there before the client can ask again. One that lags behind in a stream has a part of it to come.
-    context.onLastBytes = () => {
-      settle();
-      if (context.response.writableLength === 0) limitGate.ended(context);
-      limitGate.flush();
-    };
+    // What is given back in another process is there before the client can ask again. One that lags behind in a stream has a part of it
+    // to come. In this process it is given back in the same turn as the answer's end, and that order costs more.
+    if (limitGate.givesBackElsewhere)
+      context.onLastBytes = () => {
+        settle();
+        if (context.response.writableLength === 0) limitGate.ended(context);
+        limitGate.flush();
+      };
     const answer = run({ trace, client, priority, cancellation, deadlineAt, heldBytes, along, admission });
     admission?.admitted.catch((refusal: unknown) => cancellation.cancel(toServingError(refusal)));
     return await answer;
