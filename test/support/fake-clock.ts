@@ -6,6 +6,9 @@ interface Pending {
   readonly run: () => void;
 }
 
+/** A timer for less would fire at the same time for ever: a time of some seconds plus a trillionth of one is the same number. */
+const LEAST_MS = 0.001;
+
 export class FakeClock implements Clock {
   #now = 0;
   readonly #timers = new Set<Pending>();
@@ -20,7 +23,7 @@ export class FakeClock implements Clock {
   }
 
   schedule(delayMs: number, run: () => void): Timer {
-    const pending = { at: this.#now + Math.max(0, delayMs), run };
+    const pending = { at: this.#now + (delayMs > 0 ? Math.max(delayMs, LEAST_MS) : 0), run };
     this.#timers.add(pending);
     return { cancel: () => this.#timers.delete(pending) };
   }
