@@ -10,7 +10,7 @@ import { formatMs, type RequestTrace, timingsOf } from '../core/request-trace.ts
 import type { HeldLimits } from '../limits/limit-plan.ts';
 import { renameField } from '../protocols/field-errors.ts';
 import type { FieldNames } from '../protocols/protocol.ts';
-import type { PendingAdmission } from '../serving/slot-queue.ts';
+import type { PendingAdmission } from '../serving/pending-admission.ts';
 import type { RouteMatch, RoutePlace } from './router.ts';
 import { EVERY_ANSWER } from './security-headers.ts';
 

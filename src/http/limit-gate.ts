@@ -20,7 +20,7 @@ import { refusalOf } from '../limits/limit-refusal.ts';
 import type { LimitRule, LimitScope } from '../limits/limit-rule.ts';
 import type { CounterState, DecisionAhead, LimitDecision, LimitStore } from '../limits/limit-store.ts';
 import type { Protocol } from '../protocols/protocol.ts';
-import type { PendingAdmission } from '../serving/slot-queue.ts';
+import type { PendingAdmission } from '../serving/pending-admission.ts';
 import { Prices } from '../usage/prices.ts';
 import type { RefusalObserver, RequestContext } from './context.ts';
 import { type KnownLimits, LimitHeaderTexts } from './limit-headers.ts';
@@ -153,9 +153,9 @@ export class LimitGate implements RefusalObserver {
     this.#options.store.flush?.();
   }
 
-  /** It counts no longer among those at the same time. */
+  /** It counts no longer among those at the same time, and its store need not keep it. */
   ended({ limits }: RequestContext): void {
-    if (limits?.first !== undefined && limits.endsFirst)
+    if (limits?.first !== undefined)
       this.#settle(limits.first, ({ span, counts }) =>
         span.kind === 'now' || counts !== 'requests' ? 0 : 1,
       );
@@ -269,10 +269,9 @@ export class LimitGate implements RefusalObserver {
   #checked(context: RequestContext, planned: PlannedCharges, decision: LimitDecision): void {
     this.#options.onChecked(verdictOf(decision));
     const first = this.#counted(context, planned, decision);
-    context.limits = { first, second: undefined, endsFirst: false, refusal: undefined };
+    context.limits = { first, second: undefined, refusal: undefined };
     if (!this.#options.store.keepsAdmissions && !planned.rules.some(({ span }) => span.kind === 'now'))
       return;
-    context.limits.endsFirst = true;
     // The client may have left while the store decided.
     if (context.isClosed) this.ended(context);
     else context.onClose(() => this.ended(context));
@@ -280,8 +279,7 @@ export class LimitGate implements RefusalObserver {
 
   #reserved(context: RequestContext, planned: PlannedCharges, decision: LimitDecision): void {
     const second = this.#counted(context, planned, decision);
-    if (context.limits === undefined)
-      context.limits = { first: undefined, second, endsFirst: false, refusal: undefined };
+    if (context.limits === undefined) context.limits = { first: undefined, second, refusal: undefined };
     else context.limits.second = second;
     this.#setHeaders(context);
   }
@@ -297,8 +295,7 @@ export class LimitGate implements RefusalObserver {
       return { rules, charges, scopes, states, admission, isSettled: false };
     }
     const refusal = { rules, charges, scopes, states };
-    if (context.limits === undefined)
-      context.limits = { first: undefined, second: undefined, endsFirst: false, refusal };
+    if (context.limits === undefined) context.limits = { first: undefined, second: undefined, refusal };
     else context.limits.refusal = refusal;
     for (const scope of scopes)
       if (rules.some(({ holder }, index) => holder.scope === scope && states[index]?.retryInMs !== 0))

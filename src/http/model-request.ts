@@ -15,8 +15,8 @@ import { readCallerContext, TRACEPARENT_HEADER, TRACESTATE_HEADER } from '../cor
 import { renameErrorField } from '../protocols/field-errors.ts';
 import type { FieldNames } from '../protocols/protocol.ts';
 import type { GenerationCall } from '../serving/generation-attempt.ts';
+import { onceAdmitted, type PendingAdmission } from '../serving/pending-admission.ts';
 import type { Serving } from '../serving/serving.ts';
-import type { PendingAdmission } from '../serving/slot-queue.ts';
 import { isInRanges } from './client-address.ts';
 import type { RequestContext } from './context.ts';
 import type { LimitGate, ReservedWork } from './limit-gate.ts';
@@ -60,11 +60,9 @@ export async function runModelRequest<Answer>(
   const hints = readSchedulingHints(context.request.headers, bodyHints);
   const highest = highestPriorityOf(context, settings);
   const { priority, headers } = grantPriority(hints.priority, highest);
-  const showPriority = () => {
+  onceAdmitted(context.pendingLimits, () => {
     for (const [name, value] of Object.entries(headers)) context.setHeader(name.toLowerCase(), value);
-  };
-  if (context.pendingLimits === undefined) showPriority();
-  else context.pendingLimits.admitted.then(showPriority, () => {});
+  });
   const cancellation = new Cancellation();
   const leave = serving.drain.enter({ trace, cancellation, connection: context.request.socket });
   const onClose = () => {
@@ -101,12 +99,12 @@ export async function runModelRequest<Answer>(
     admission?.admitted.catch((refusal: unknown) => cancellation.cancel(toServingError(refusal)));
     return await answer;
   } catch (thrown) {
-    // Now, as the end of a request whose client is gone is reported at once.
-    noteFailure(trace, toServingError(thrown));
-    const first = admission === undefined ? thrown : await firstOf(admission, thrown, trace);
-    const error = renameErrorField(fieldNames, toServingError(first));
+    const failed = toServingError(thrown);
+    // Before anything is waited for: the end of a request whose client is gone is reported at once.
+    noteFailure(trace, failed);
+    const first = admission === undefined ? failed : await firstOf(admission, failed, trace);
+    const error = renameErrorField(fieldNames, first);
     failure = error;
-    noteFailure(trace, error);
     onFailure?.(error);
     throw error;
   } finally {
@@ -121,14 +119,16 @@ export async function runModelRequest<Answer>(
 /** A refusal by limits goes before what failed meanwhile; then the request has never waited for a slot. */
 async function firstOf(
   { admitted }: PendingAdmission,
-  thrown: unknown,
+  failed: ServingError,
   trace: RequestTrace,
-): Promise<unknown> {
+): Promise<ServingError> {
   try {
     await admitted;
-    return thrown;
-  } catch (refusal) {
+    return failed;
+  } catch (thrown) {
+    const refusal = toServingError(thrown);
     forgetWait(trace);
+    noteFailure(trace, refusal);
     return refusal;
   }
 }

@@ -77,8 +77,6 @@ export interface HeldLimits {
   /** Before its body is read, and once its model is known. */
   first: CountedCharges | undefined;
   second: CountedCharges | undefined;
-  /** The first has to be settled at the request's end: it counts what runs at the same time, or its store keeps it until then. */
-  endsFirst: boolean;
   /** The decision that refused it. */
   refusal: DecidedCharges | undefined;
 }

@@ -16,6 +16,7 @@ import type {
   TargetNeeds,
 } from '../scheduling/decision.ts';
 import type { WaitingView } from '../scheduling/queue-view.ts';
+import type { PendingAdmission } from './pending-admission.ts';
 
 export interface Grant {
   readonly target: TargetId;
@@ -32,14 +33,6 @@ export interface SlotCaller {
   describe(): DescribedCaller | undefined;
   granted(grant: Grant): void;
   rejected(error: ServingError): void;
-}
-
-/** The limits of a request are being decided, in the process that gives out the slots. */
-export interface PendingAdmission {
-  /** The number of that decision. */
-  readonly call: number;
-  /** Resolves when this process knows that it is admitted; rejects with what refuses it. */
-  readonly admitted: Promise<void>;
 }
 
 export interface EntryOptions {

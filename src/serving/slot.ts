@@ -16,9 +16,10 @@ import type { EntryId, Outcome, Settlement } from '../scheduling/decision.ts';
 import type { LinkedList, ListNode } from '../scheduling/linked-list.ts';
 import type { PrefixFingerprint } from '../scheduling/prefix-fingerprint.ts';
 import { deadlineError } from './deadline-error.ts';
+import { onceAdmitted, type PendingAdmission } from './pending-admission.ts';
 import type { PromptSize } from './prompt-size.ts';
 import type { NextTry, RetryServices } from './retries.ts';
-import type { DescribedCaller, Grant, PendingAdmission, SlotCaller, SlotQueue } from './slot-queue.ts';
+import type { DescribedCaller, Grant, SlotCaller, SlotQueue } from './slot-queue.ts';
 import type { Target } from './targets.ts';
 
 /** A request as serving takes it, whatever it asks of the model. */
@@ -193,9 +194,7 @@ export class Slot implements SlotCaller, ListNode<Slot> {
       trace.model = request.model;
       trace.priority = priority;
       trace.enqueuedAt = enqueuedAt;
-      const counted = () => retries.budget.requested(enqueuedAt);
-      if (admission === undefined) counted();
-      else admission.admitted.then(counted, () => {});
+      onceAdmitted(admission, () => retries.budget.requested(enqueuedAt));
     } else {
       this.#kind = next.kind;
     }

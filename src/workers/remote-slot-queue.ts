@@ -17,11 +17,11 @@ import type {
   TargetId,
   TargetNeeds,
 } from '../scheduling/decision.ts';
+import type { PendingAdmission } from '../serving/pending-admission.ts';
 import { queueRejection } from '../serving/queue-rejection.ts';
 import type {
   DescribedCaller,
   EntryOptions,
-  PendingAdmission,
   SlotCaller,
   SlotQueue,
   WaitingCaller,

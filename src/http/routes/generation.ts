@@ -10,6 +10,7 @@ import type {
   StreamEncoder,
 } from '../../protocols/protocol.ts';
 import { type ChoicesSink, type Pausable, startChoices } from '../../serving/choices.ts';
+import { onceAdmitted } from '../../serving/pending-admission.ts';
 import { promptSizeOf } from '../../serving/prompt-size.ts';
 import type { Serving } from '../../serving/serving.ts';
 import type { RequestContext } from '../context.ts';
@@ -203,13 +204,7 @@ class StreamedAnswer implements ChoicesSink {
       this.#reject = reject;
     });
     // Before its limits are known, nothing is sent.
-    const { admission } = this.#delivery.call;
-    if (admission === undefined) this.#writer.start();
-    else
-      admission.admitted.then(
-        () => this.#writer.start(),
-        () => {},
-      );
+    onceAdmitted(this.#delivery.call.admission, () => this.#writer.start());
     this.#generations = startGenerations(this.#delivery, this, wantsPosition ? onPosition : undefined);
     return ended;
   }

@@ -14,7 +14,7 @@ import type {
   LimitStore,
 } from '../../../src/limits/limit-store.ts';
 import { MemoryLimitStore } from '../../../src/limits/memory-limit-store.ts';
-import type { PendingAdmission } from '../../../src/serving/slot-queue.ts';
+import type { PendingAdmission } from '../../../src/serving/pending-admission.ts';
 import type { ModelPrice } from '../../../src/usage/prices.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
