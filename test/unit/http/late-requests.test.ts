@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
-import { expect, it, onTestFinished, vi } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import type { RequestRecord } from '../../../src/core/request-trace.ts';
 import type { RequestContext } from '../../../src/http/context.ts';
 import { answerClientError } from '../../../src/http/errors.ts';
@@ -42,8 +42,8 @@ async function connected(serve: (context: RequestContext) => void = (context) =>
   return {
     ...{ clock, client, socket, reported, statuses },
     report: () => server.emit('clientError', TOO_LATE, socket),
-    answered: (expected: readonly number[]) => vi.waitFor(() => expect(statuses()).toEqual(expected)),
-    received: (bytes: number) => vi.waitFor(() => expect(socket.bytesRead).toBe(bytes)),
+    answered: (expected: readonly number[]) => expect.poll(() => statuses()).toEqual(expected),
+    received: (bytes: number) => expect.poll(() => socket.bytesRead).toBe(bytes),
   };
 }
 
@@ -55,10 +55,11 @@ it('a request that came and was answered while its late connection waited is the
   await clock.settle();
   client.write(GET);
   await answered([200, 200]);
-  await vi.waitFor(async () => {
+  const statuses = async () => {
     await clock.settle();
-    expect(reported.map(({ status }) => status)).toEqual([200, 200]);
-  });
+    return reported.map(({ status }) => status);
+  };
+  await expect.poll(statuses).toEqual([200, 200]);
 });
 
 it('so is it where a part of the next one is there already: the time of that one has begun anew', async () => {
@@ -114,10 +115,10 @@ it('one behind an answer that is under way is served where it comes while the co
   const asked: RequestContext[] = [];
   const { clock, client, report, answered } = await connected((context) => asked.push(context));
   client.write(GET + GET.slice(0, 20));
-  await vi.waitFor(() => expect(asked).toHaveLength(1));
+  await expect.poll(() => asked).toHaveLength(1);
   report();
   client.write(GET.slice(20));
-  await vi.waitFor(() => expect(asked).toHaveLength(2));
+  await expect.poll(() => asked).toHaveLength(2);
   await clock.settle();
   for (const context of asked) context.answerJson(200, 1);
   await answered([200, 200]);

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { GpuFallback } from '../../../../src/backends/llama-cpp/gpu-fallback.ts';
 import type { GpuSetting } from '../../../../src/backends/llama-cpp/messages.ts';
 import { Supervisor } from '../../../../src/backends/llama-cpp/supervisor.ts';
@@ -200,7 +200,7 @@ describe('the supervisor, where a GPU fails', () => {
       expect(refusal).toContain('needs an NVIDIA driver of version 590 or newer');
       expect(refusal).toContain('gpu is 20, so no other device was tried: set gpu: auto');
       expect(engine.state.phase).toBe('failed');
-      await vi.waitFor(() => expect(opened()).toEqual(['cuda', 'cuda', 'cuda']));
+      await expect.poll(() => opened()).toEqual(['cuda', 'cuda', 'cuda']);
       expect(left()).toEqual([]);
     });
   });

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { EngineNotice } from '../../../../src/backends/engine-sharing.ts';
 import { noticeOf } from '../../../../src/backends/llama-cpp/engine-notice.ts';
 import { JoinedEngine } from '../../../../src/backends/llama-cpp/joined-engine.ts';
@@ -116,7 +116,7 @@ function generate() {
 async function gotGenerations(from: Engine, count: number): Promise<number[]> {
   const ids = () =>
     from.got.flatMap((message) => (message.type === 'generate' ? [message.generation.id] : []));
-  await vi.waitFor(() => expect(ids()).toHaveLength(count));
+  await expect.poll(() => ids()).toHaveLength(count);
   return ids();
 }
 
@@ -130,7 +130,7 @@ describe('an engine of another process', () => {
     const [first, second] = (await gotGenerations(one, 2)) as [number, number];
     one.send({ id: second, event: FINISH });
     one.send({ id: first, event: { type: 'text', text: 'a' } }, { id: first, event: FINISH });
-    await vi.waitFor(() => expect(before.told).toEqual(['text', 'finish']));
+    await expect.poll(() => before.told).toEqual(['text', 'finish']);
     expect(after.told).toEqual(['finish']);
     expect(engine.status()).toMatchObject({ state: 'ready', contextSize: 32, abilities: ['generate'] });
     expect(await engine.access.toolCallFormat(never())).toEqual(FORMAT);
@@ -138,7 +138,7 @@ describe('an engine of another process', () => {
 
   it('that is told to be ready makes requests wait for the connection, not fail', async () => {
     const none = generate();
-    await vi.waitFor(() => expect(none.told[0]).toMatch(/^model_loading/));
+    await expect.poll(() => none.told[0]).toMatch(/^model_loading/);
     const one = await listen();
     tell(ready(one));
     generate();
@@ -152,9 +152,7 @@ describe('an engine of another process', () => {
     const lost = generate();
     await gotGenerations(one, 1);
     one.die();
-    await vi.waitFor(() =>
-      expect(lost.told[0]).toMatch(/^backend_error: The engine stopped while it worked/),
-    );
+    await expect.poll(() => lost.told[0]).toMatch(/^backend_error: The engine stopped while it worked/);
     const waiting = generate();
     expect(engine.status()).toMatchObject({ state: 'failed', restarting: true });
     tell(restarting(true, 'stopped'));
@@ -162,7 +160,7 @@ describe('an engine of another process', () => {
     tell(ready(two));
     const [id] = (await gotGenerations(two, 1)) as [number];
     two.send({ id, event: FINISH });
-    await vi.waitFor(() => expect(waiting.told).toEqual(['finish']));
+    await expect.poll(() => waiting.told).toEqual(['finish']);
     expect(lost.told).toHaveLength(1);
     expect(await engine.access.toolCallFormat(never())).toEqual(FORMAT);
   });
@@ -175,7 +173,7 @@ describe('an engine of another process', () => {
     tell(restarting(true, 'hung'));
     expect(lost.told).toEqual([expect.stringMatching(/^backend_error: The engine hung while it worked/)]);
     one.send({ id, event: FINISH });
-    await vi.waitFor(() => expect(one.sockets[0]?.destroyed).toBe(true));
+    await expect.poll(() => one.sockets[0]?.destroyed).toBe(true);
     expect(lost.told).toHaveLength(1);
   });
 
@@ -185,7 +183,7 @@ describe('an engine of another process', () => {
     tell(restarting(false, 'stopped'));
     expect(waiting.told).toEqual([expect.stringMatching('The engine is not running')]);
     const late = generate();
-    await vi.waitFor(() => expect(late.told).toEqual([expect.stringMatching('The engine is not running')]));
+    await expect.poll(() => late.told).toEqual([expect.stringMatching('The engine is not running')]);
   });
 
   it('that has failed says to clients no more than that it does not run', async () => {
@@ -208,8 +206,8 @@ describe('an engine of another process', () => {
     expect(under.told).toEqual([expect.stringMatching(/^draining/)]);
     tell(ready(one));
     const late = generate();
-    await vi.waitFor(() => expect(late.told).toEqual([expect.stringMatching(/^draining/)]));
-    await vi.waitFor(() => expect(one.sockets.every(({ destroyed }) => destroyed)).toBe(true));
+    await expect.poll(() => late.told).toEqual([expect.stringMatching(/^draining/)]);
+    await expect.poll(() => one.sockets.every(({ destroyed }) => destroyed)).toBe(true);
   });
 
   it('that cuts the connection and goes on is connected to again', async () => {
@@ -218,7 +216,7 @@ describe('an engine of another process', () => {
     const lost = generate();
     await gotGenerations(one, 1);
     one.sockets[0]?.write('no message\n');
-    await vi.waitFor(() => expect(lost.told[0]).toMatch(/^backend_error/));
+    await expect.poll(() => lost.told[0]).toMatch(/^backend_error/);
     generate();
     await gotGenerations(one, 2);
     expect(one.sockets).toHaveLength(2);
@@ -228,7 +226,7 @@ describe('an engine of another process', () => {
   it('that is not there yet is tried until it is, and the log says so once', async () => {
     tell(ready({ address: join(folder, '1') }));
     generate();
-    await vi.waitFor(() => expect(tries).toBeGreaterThan(3));
+    await expect.poll(() => tries).toBeGreaterThan(3);
     await gotGenerations(await listen(), 1);
     expect(lines.map(({ message }) => message)).toEqual([AGAIN]);
   });
@@ -240,13 +238,13 @@ describe('an engine of another process', () => {
     const [id] = (await gotGenerations(one, 1)) as [number];
     handle.pause();
     handle.abort();
-    await vi.waitFor(() =>
-      expect(one.got.slice(1)).toEqual([
+    await expect
+      .poll(() => one.got.slice(1))
+      .toEqual([
         { type: 'pause', id },
         { type: 'abort', id },
-      ]),
-    );
+      ]);
     one.send({ id, event: { type: 'freed' } });
-    await vi.waitFor(() => expect(told).toEqual(['freed']));
+    await expect.poll(() => told).toEqual(['freed']);
   });
 });

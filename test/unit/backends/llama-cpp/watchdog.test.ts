@@ -303,7 +303,7 @@ describe('the supervisor, where the engine hangs', () => {
       );
       const started = engine.start(FAKE_SETTINGS, never());
       started.catch(() => {});
-      await vi.waitFor(() => expect(engine.state.phase).toBe('loading'));
+      await expect.poll(() => engine.state.phase).toBe('loading');
       await beat(36, LOAD_MS);
       expect(engine.state.phase).toBe('loading');
       await clock.advance(0.1 * LOAD_MS);

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { listenForGuests } from '../../../../../src/backends/llama-cpp/engine/guest-server.ts';
 import { Guests } from '../../../../../src/backends/llama-cpp/engine/guests.ts';
 import { MAX_UNREAD_BYTES } from '../../../../../src/backends/llama-cpp/guest-connection.ts';
@@ -47,7 +47,7 @@ const generate = (id: number): WorkForEngine => ({
   type: 'generate',
   generation: { ...FAKE_GENERATION, id },
 });
-const ended = (socket: Socket) => vi.waitFor(() => expect(socket.closed).toBe(true));
+const ended = (socket: Socket) => expect.poll(() => socket.closed).toBe(true);
 
 function engineIds(): number[] {
   return given.flatMap((message) => (message.type === 'generate' ? [message.generation.id] : []));
@@ -78,7 +78,7 @@ describe('the socket of an engine', () => {
     expect(warnings).toEqual([expect.stringMatching(warning)]);
     const before = engineIds().length;
     other.write(line(generate(1)));
-    await vi.waitFor(() => expect(engineIds()).toHaveLength(before + 1));
+    await expect.poll(() => engineIds()).toHaveLength(before + 1);
     expect(other.closed).toBe(false);
     expect(given.some(({ type }) => (type as string) === 'shutdown')).toBe(false);
   });
@@ -86,16 +86,14 @@ describe('the socket of an engine', () => {
   it('has the requests of a guest aborted that is gone', async () => {
     const [gone, other] = [await enter(), await enter()];
     other.write(line(generate(1)));
-    await vi.waitFor(() => expect(engineIds()).toHaveLength(1));
+    await expect.poll(() => engineIds()).toHaveLength(1);
     gone.write(line(generate(1), generate(2)));
-    await vi.waitFor(() => expect(engineIds()).toHaveLength(3));
+    await expect.poll(() => engineIds()).toHaveLength(3);
     gone.destroy();
     const [, ...ofGone] = engineIds();
-    await vi.waitFor(() =>
-      expect(given.filter(({ type }) => type === 'abort')).toEqual(
-        ofGone.map((id) => ({ type: 'abort', id })),
-      ),
-    );
+    await expect
+      .poll(() => given.filter(({ type }) => type === 'abort'))
+      .toEqual(ofGone.map((id) => ({ type: 'abort', id })));
     expect(warnings).toEqual([]);
   });
 
@@ -103,9 +101,9 @@ describe('the socket of an engine', () => {
     const [slow, other] = [await enter(), await enter()];
     slow.pause();
     slow.write(line(generate(1)));
-    await vi.waitFor(() => expect(engineIds()).toHaveLength(1));
+    await expect.poll(() => engineIds()).toHaveLength(1);
     other.write(line(generate(1)));
-    await vi.waitFor(() => expect(engineIds()).toHaveLength(2));
+    await expect.poll(() => engineIds()).toHaveLength(2);
     const [ofSlow, ofOther] = engineIds() as [number, number];
     const othersTexts = reads(other);
     const isPaused = () => given.findLast(({ type }) => type !== 'generate')?.type === 'pause';
@@ -125,12 +123,12 @@ describe('the socket of an engine', () => {
     // What the kernel takes of it comes on top: some hundred kilobytes.
     expect(steps * 1000).toBeGreaterThan(MAX_UNREAD_BYTES * 0.9);
     expect(steps * 1000).toBeLessThan(MAX_UNREAD_BYTES * 8);
-    await vi.waitFor(() => expect(othersTexts).toHaveLength(steps));
+    await expect.poll(() => othersTexts).toHaveLength(steps);
     const texts = reads(slow);
     slow.resume();
-    await vi.waitFor(() => expect(given.at(-1)).toEqual({ type: 'resume', id: ofSlow }));
+    await expect.poll(() => given.at(-1)).toEqual({ type: 'resume', id: ofSlow });
     await step();
-    await vi.waitFor(() => expect(texts).toHaveLength(steps));
+    await expect.poll(() => texts).toHaveLength(steps);
     expect(texts.map((text) => Number.parseInt(text, 10))).toEqual(
       Array.from({ length: steps }, (_, at) => at),
     );
