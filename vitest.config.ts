@@ -25,6 +25,8 @@ const limits = long
 const shared = {
   isolate: false,
   ...limits,
+  // For what lands a change, which is not to fail for a flaky test, but to name it; here a test has one try.
+  retry: Number(process.env.LLM_TEST_RETRIES ?? 0),
   // Vitest's own second is too short for a page on a busy machine.
   expect: { poll: { timeout: 120_000 } },
   maxWorkers: long ? 1 : 2,

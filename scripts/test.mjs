@@ -25,6 +25,6 @@ const run = (words, variables) =>
   });
 
 process.exitCode = await run(forVitest, isLong ? { LLM_TEST_LONG: '1' } : {});
-// The same again, against workers.
-if (process.exitCode === 0 && forVitest.length === 0)
-  process.exitCode = await run(filesWithWorkers({ isLong }), { LLM_TEST_WORKERS: '2' });
+// The same again, against workers; after a failure too, so that one run tells everything.
+if (forVitest.length === 0)
+  process.exitCode = (await run(filesWithWorkers({ isLong }), { LLM_TEST_WORKERS: '2' })) || process.exitCode;

@@ -113,7 +113,7 @@ describe('a key', () => {
         expect(new Set(whole).size).toBe(whole.length);
         for (const perPage of [1, 2, 4]) expect(await joinedBy(perPage)).toEqual(whole);
       },
-      { timeout: 10_000 },
+      { timeout: 120_000 },
     );
   });
 

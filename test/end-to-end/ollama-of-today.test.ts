@@ -12,7 +12,7 @@ interface Listed {
   readonly size: number;
 }
 
-const WITHIN = { timeout: 10_000, interval: 20 };
+const WITHIN = { timeout: 120_000, interval: 20 };
 
 describe('three names of the same weights', () => {
   const endsWith = endingAfterAll();

@@ -1,5 +1,6 @@
-/** What failed, how many passed, and which program was missing for what was skipped. */
-import { DefaultReporter, type TestModule } from 'vitest/node';
+/** What failed, how many passed, what passed only when it was tried again, and which program was missing for what was skipped. */
+import type { TestError } from 'vitest';
+import { DefaultReporter, type TestCase, type TestModule } from 'vitest/node';
 
 export class QuietReporter extends DefaultReporter {
   protected override printTestModule(module: TestModule): void {
@@ -9,7 +10,34 @@ export class QuietReporter extends DefaultReporter {
   override onTestRunEnd(...run: Parameters<DefaultReporter['onTestRunEnd']>): void {
     super.onTestRunEnd(...run);
     for (const [reason, tests] of skipReasons(run[0])) this.log(` Skipped ${tests}: ${reason}`);
+    this.#printFlaky(flakyTests(run[0]));
   }
+
+  #printFlaky(tests: readonly TestCase[]): void {
+    if (tests.length === 0) return;
+    const line = '!'.repeat(100);
+    this.log(
+      `\n${line}\n FLAKY: ${tests.length} passed only when tried again. Each is a defect to be mended.\n`,
+    );
+    for (const test of tests) {
+      this.log(` FLAKY ${test.module.relativeModuleId} > ${test.fullName}`);
+      for (const error of test.result().errors ?? []) this.log(placeOf(error));
+    }
+    this.log(line);
+  }
+}
+
+/** They keep the errors of the tries that failed. */
+function flakyTests(modules: readonly TestModule[]): readonly TestCase[] {
+  return modules.flatMap((module) =>
+    [...module.children.allTests('passed')].filter((test) => test.diagnostic()?.flaky),
+  );
+}
+
+/** Its message and the lines of its stack that are the project's own. */
+function placeOf({ message, stack = message }: TestError): string {
+  const lines = stack.split('\n').filter((line) => !/^ +at .*(node:|node_modules)/.test(line));
+  return lines.map((line) => `   ${line}`).join('\n');
 }
 
 /** Reason → how many tests. Those that a matrix or a contract rules out have none. */

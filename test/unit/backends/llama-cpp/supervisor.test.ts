@@ -115,7 +115,7 @@ describe('supervisor', () => {
     for (let crash = 1; crash <= 3; crash++) {
       expect(await outcome(engine)).toBe('backend_error');
       expect(engine.state).toMatchObject({ phase: 'restarting', waitWorthwhile: true });
-      await vi.waitFor(() => expect(engine.state.phase).toBe('ready'), { interval: 5 });
+      await vi.waitFor(() => expect(engine.state.phase).toBe('ready'), { interval: 5, timeout: 60_000 });
     }
     expect(await outcome(engine)).toBe('backend_error');
     expect(engine.state).toMatchObject({ phase: 'restarting', waitWorthwhile: false });

@@ -31,7 +31,8 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-const question = () => vi.waitUntil(() => keyQuestion.get());
+const SOON = { timeout: 60_000 };
+const question = () => vi.waitUntil(() => keyQuestion.get(), SOON);
 
 test('a request waits for the key that the person gives, and is sent again with it', async () => {
   const answer = callApi('v1/models');
@@ -80,7 +81,7 @@ test('a dialog that the person opened says what the server wants when a request 
   openKeys();
   expect((await question()).reason).toBeUndefined();
   const answer = callApi('v1/models');
-  await vi.waitUntil(() => keyQuestion.get()?.reason === 'The API key is not valid.');
+  await vi.waitUntil(() => keyQuestion.get()?.reason === 'The API key is not valid.', SOON);
   keyQuestion.get()?.answer({ ...NO_KEYS, apiKey: 'a' });
   await answer;
 });
