@@ -24,6 +24,7 @@ const limits = long
 /** Files leave nothing behind for the next one, so those of a worker share its modules, and one engine. */
 const shared = {
   isolate: false,
+  setupFiles: ['test/support/fixed-cases.ts'],
   ...limits,
   // For what lands a change, which is not to fail for a flaky test, but to name it; here a test has one try.
   retry: Number(process.env.LLM_TEST_RETRIES ?? 0),

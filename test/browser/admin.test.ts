@@ -42,7 +42,7 @@ describe('by keyboard alone', () => {
     await tabTo(page, 'Team');
     await page.keyboard.type('red');
     await press(page, 'Limits of its own');
-    await tabTo(page, 'requests a minute');
+    await tabTo(page, 'requests an hour');
     await page.keyboard.type('3');
     await page.keyboard.press('Enter');
 
@@ -56,7 +56,7 @@ describe('by keyboard alone', () => {
     expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(secret);
     await page.keyboard.press('Escape');
     await poll(() => page.getByRole('dialog').count()).toBe(0);
-    await poll(() => rows(page)).toEqual([expect.stringMatching(/alice.*red.*3 requests a minute.*active/s)]);
+    await poll(() => rows(page)).toEqual([expect.stringMatching(/alice.*red.*3 requests an hour.*active/s)]);
 
     // As soon as the store has a key, nobody asks without one.
     await poll(async () => (await ask(`${server.url}/v1/models`)).status).toBe(401);
@@ -64,7 +64,7 @@ describe('by keyboard alone', () => {
     expect(await generateWith(server, secret)).toBe('429 rate_limited');
 
     await goTo(page, 'limits');
-    await poll(() => text(page)).toMatch(/key alice\s+requests a minute\s+used up/);
+    await poll(() => text(page)).toMatch(/key alice\s+requests an hour\s+used up/);
     await goTo(page, 'usage');
     await poll(() => rows(page)).toEqual([expect.stringMatching(/^red\s+4\s+0\s+1\s/)]);
     const [download] = await Promise.all([page.waitForEvent('download'), press(page, 'Download as CSV')]);
@@ -77,7 +77,7 @@ describe('by keyboard alone', () => {
     ]);
 
     await press(page, 'alice');
-    await poll(() => page.getByRole('dialog').innerText()).toMatch(/requests a minute\s+used up/);
+    await poll(() => page.getByRole('dialog').innerText()).toMatch(/requests an hour\s+used up/);
     await press(page, 'Revoke …');
     await press(page, 'Revoke');
     await poll(() => text(page)).toContain('The key alice was revoked.');
@@ -90,7 +90,7 @@ describe('by keyboard alone', () => {
     await goTo(page, 'audit');
     await poll(() => rows(page)).toEqual([
       expect.stringMatching(/this machine\s.*key\.revoke/s),
-      expect.stringMatching(/this machine\s.*key\.create.*requests_per_minute/s),
+      expect.stringMatching(/this machine\s.*key\.create.*requests_per_hour/s),
     ]);
     expect(await page.content()).not.toContain(secret);
   });

@@ -86,8 +86,6 @@ export interface ContractOptions {
   readonly skip?: Readonly<Partial<Record<Behaviour, string>>>;
   /** Words in a prompt that is surely longer than the context. Default 6000. */
   readonly tooManyWords?: number;
-  /** For one test; default 20 s. */
-  readonly timeoutMs?: number;
 }
 
 type Overrides = Partial<Omit<GenerationRequest, 'id' | 'limits'>> & {
@@ -115,7 +113,7 @@ export function describeBackend(name: string, options: ContractOptions): void {
 
     const behaves = (behaviour: Behaviour, title: string, body: (context: TestContext) => Promise<void>) => {
       const reason = options.skip?.[behaviour];
-      if (reason === undefined) it(title, body, options.timeoutMs ?? 20_000);
+      if (reason === undefined) it(title, body);
       else it.skip(`${title} (skipped: ${reason})`, () => {});
     };
     const request = (text: string, overrides: Overrides = {}) => requestFor(test.model, text, overrides);

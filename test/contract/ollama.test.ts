@@ -16,7 +16,7 @@ for (const release of ['0.32.15', '0.17.4', '0.6.5'] as const) {
         model: standIn.model,
         url: standIn.url,
         keep_alive: -1,
-        connect_timeout_ms: 1000,
+        connect_timeout_ms: 30_000,
         context_size: 1024,
       };
       return {

@@ -25,7 +25,7 @@ for (const server of ['vllm', 'llama-server', 'generic'] as const) {
         model: standIn.model,
         url: `${standIn.url}/v1`,
         flavor: 'auto' as const,
-        connect_timeout_ms: 1000,
+        connect_timeout_ms: 30_000,
       };
       const backend = new OpenAiCompatibleBackend(target, { clock: systemClock, log: silentLog });
       return { backend, model: standIn.model, stop: () => standIn.close() };

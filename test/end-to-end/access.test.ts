@@ -179,10 +179,12 @@ test.skipIf(TEST_WORKERS > 1)(
         received += piece;
       });
       const ended = new Promise<string>((resolve) => socket.once('close', () => resolve(received)));
-      socket.write(bytes(text));
+      await new Promise<unknown>((resolve) => socket.write(bytes(text), resolve));
       return { finish: () => socket.write(text), ended };
     };
     const held = await Promise.all([half(unreadable), half(body), half(unreadable)]);
+    // By its answer, those before it have been read.
+    await ask(`${server.url}/health`);
     await expect
       .poll(async () => (await ask(`${server.url}/generate`, { body: BODY })).status, { timeout: 60_000 })
       .toBe(429);

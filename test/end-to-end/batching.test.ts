@@ -34,7 +34,7 @@ describe('in eager mode', () => {
       seed % 2 ? generate(server, ordinary(seed)) : stream(server, ordinary(seed)),
     );
     const failing = generate(server, { prompt: scripted({ ...slow, fail: 'mid-stream' }) });
-    const expiring = generate(server, { prompt: scripted({ fail: 'hang' }), timeout_ms: 150 });
+    const expiring = generate(server, { prompt: scripted({ fail: 'hang' }), timeout_ms: 1000 });
     expect((await failing).json().error.code).toBe('backend_error');
     leaving.destroy();
     expect((await expiring).json().error.code).toBe('deadline_exceeded');
@@ -85,7 +85,7 @@ test('a hundred at once on four slots are all answered, each with its own answer
 
 test('what queued while nothing could be served leaves as one batch', async () => {
   const server = await startServer({
-    flags: scriptedFlags({ target: { slots: 3, load_ms: 1500 } }),
+    flags: scriptedFlags({ target: { slots: 3, load_ms: 6000 } }),
     endsWith: onTestFinished,
   });
   const queued = Array.from({ length: 3 }, () => generate(server, { prompt: 'hi', max_tokens: 1 }));
@@ -99,7 +99,7 @@ test('in window mode those that arrive within the window share a batch', async (
   const server = await startServer({
     flags: [
       ...scriptedFlags({ target: { slots: 8 } }),
-      ...['--scheduler.mode', 'window', '--scheduler.window-ms', '2000', '--scheduler.max-batch-size', '4'],
+      ...['--scheduler.mode', 'window', '--scheduler.window-ms', '5000', '--scheduler.max-batch-size', '4'],
     ],
     endsWith: onTestFinished,
   });
@@ -110,7 +110,7 @@ test('in window mode those that arrive within the window share a batch', async (
   const startedAt = performance.now();
   const four = await Promise.all([batchOf(), batchOf(), batchOf(), batchOf()]);
   expect(four.map(({ size }) => size)).toEqual([4, 4, 4, 4]);
-  expect(performance.now() - startedAt, 'a full batch waits for nothing').toBeLessThan(2000);
+  expect(performance.now() - startedAt, 'a full batch waits for nothing').toBeLessThan(5000);
 });
 
 describe('a stream that is silent', () => {
@@ -138,13 +138,13 @@ describe('a stream that is silent', () => {
 
   test('sends comments between tokens too', async () => {
     const { text } = await stream(server, { prompt: scripted({ text: 'one two', token_delay_ms: 500 }) });
-    expect(text).toMatch(/^data: \{"token":"one"\}\n\n:\n(:\n)*data: \{"token":" two"\}/);
+    expect(text).toMatch(/^(:\n)*data: \{"token":"one"\}\n\n:\n(:\n)*data: \{"token":" two"\}/);
   });
 
   test('commits in the queue too, so that what follows is an event', async () => {
     const busy = send(`${server.url}/generate`, { body: { prompt: scripted({ fail: 'hang' }) } });
     await expect.poll(() => metric(server, 'llm_serve_slots_used'), WITHIN).toBe(1);
-    const answer = await stream(server, { prompt: 'hi', timeout_ms: 500 });
+    const answer = await stream(server, { prompt: 'hi', timeout_ms: 3000 });
     busy.destroy();
     expect(answer.status).toBe(200);
     expect(eventsOf(answer.text).map(({ error }) => error?.code)).toEqual(['queue_timeout']);

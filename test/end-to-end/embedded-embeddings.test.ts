@@ -123,8 +123,8 @@ describe('a model that embeds', () => {
     await expect.poll(underWay, WITHIN).toBeGreaterThan(0);
     for (const request of sent) request.destroy();
     await expect.poll(underWay, WITHIN).toBe(0);
-    expect(await metric(server, 'llm_serve_slots_used')).toBe(0);
-    expect(await metric(server, 'llm_serve_cancelled_total')).toBeGreaterThan(0);
+    await expect.poll(() => metric(server, 'llm_serve_slots_used'), WITHIN).toBe(0);
+    await expect.poll(() => metric(server, 'llm_serve_cancelled_total'), WITHIN).toBeGreaterThan(0);
     expect((await embed({ input: 'cat' })).status).toBe(200);
   });
 });

@@ -1,5 +1,5 @@
 /** The engine's process may be killed, stopped or left by its parent: the API and its other models do not care. */
-import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { DEFAULT_MODEL, ENGINE_THREADS, modelPath, testCacheDirectory } from '../support/embedded-engine.ts';
 import { type Executable, startExecutable } from '../support/executable.ts';
 import { ask, eventsOf, generate, openAnswer, tokensOf } from '../support/http-client.ts';
@@ -66,6 +66,12 @@ describe('while the engine of one model is out of order', () => {
       const stream = await openAnswer(`${server.url}/stream`, { body: LONG });
       await stream.until((told) => told.includes('token'));
       const whole = generate(server, LONG);
+      // Seen between the death of one engine and the start of the next, however long the rest of this test takes.
+      const unready = vi.waitFor(async () => {
+        const answer = await ask(`${server.url}/ready`);
+        expect(answer.status).toBe(503);
+        return answer.json<{ reason: string }>().reason;
+      }, GONE_WITHIN);
       process.kill(pid, signal);
       // 1. The other model answers, again and again, until the engine's requests have failed.
       let failed = false;
@@ -81,9 +87,7 @@ describe('while the engine of one model is out of order', () => {
       const events = eventsOf(await stream.whole);
       expect(events.at(-1)?.error?.code).toBe('backend_error');
       // 3. /ready says so, until there is a new engine; a request that comes waits for it.
-      const unready = await ask(`${server.url}/ready`);
-      expect(unready.status).toBe(503);
-      expect(['backend_failed', 'model_loading']).toContain(unready.json<{ reason: string }>().reason);
+      expect(['backend_failed', 'model_loading']).toContain(await unready);
       const next = await generate(server, QUESTION);
       expect(next.status, next.text).toBe(200);
       await whenReady(server);

@@ -22,7 +22,9 @@ const PROMPTS = [
   'Write a poem about the moon.',
 ];
 
-const greedy = (prompt: string) => ({ prompt, temperature: 0, max_tokens: 32 });
+const greedy = (prompt: string, max_tokens = 96) => ({ prompt, temperature: 0, max_tokens });
+/** Of an answer alone. */
+const COMPARED_TOKENS = 32;
 
 const endsWith = endingAfterAll();
 let server: ComposedServer;
@@ -62,13 +64,14 @@ async function killAfter(tokens: number, streams: readonly OpenAnswer[]): Promis
 describe('an engine that is killed', () => {
   test('under more greedy streams than it has slots: those that it held go on, those that waited run, none has a wrong character', async () => {
     const alone: string[] = [];
-    for (const prompt of PROMPTS) alone.push(tokensOf((await stream(server, greedy(prompt))).text));
+    for (const prompt of PROMPTS)
+      alone.push(tokensOf((await stream(server, greedy(prompt, COMPARED_TOKENS))).text));
     const answers = PROMPTS.map((prompt) => open(greedy(prompt)));
     await killAfter(5, await Promise.all(answers.slice(0, SLOTS)));
     const texts = await Promise.all((await Promise.all(answers)).map(({ whole }) => whole));
     const ends = texts.map((text) => eventsOf(text).at(-1));
     // What is decoded beside a request decides between two tokens that are nearly equal: one answer may differ from itself.
-    const exact = texts.filter((text, at) => tokensOf(text) === alone[at]);
+    const exact = texts.filter((text, at) => tokensOf(text).startsWith(alone[at] as string));
     expect(exact.length).toBeGreaterThanOrEqual(PROMPTS.length - 1);
     for (const end of ends) if (end?.error) expect(end.error.message).toContain('The engine stopped');
     expect(ends.filter((end) => end !== undefined && 'resumed' in end).length).toBeGreaterThanOrEqual(
@@ -78,7 +81,7 @@ describe('an engine that is killed', () => {
   });
 
   test('in the middle of a sampled stream: it goes on, and has its tokens counted once', async () => {
-    const answer = await open({ prompt: PROMPTS[0], temperature: 0.9, max_tokens: 16 });
+    const answer = await open({ prompt: PROMPTS[0], temperature: 0.9, max_tokens: 128 });
     await killAfter(3, [answer]);
     const before = tokensOf(answer.text());
     const text = await answer.whole;
@@ -87,13 +90,14 @@ describe('an engine that is killed', () => {
     expect(eventsOf(text).at(-1)).toMatchObject({
       resumed: 1,
       finish_reason: 'length',
-      usage: { completion_tokens: 16 },
+      usage: { completion_tokens: 128 },
     });
   });
 
   test('while it works on prompts of which no token has come: each is answered', async () => {
     const prompt = `${'The sea is wide. '.repeat(60)} What is wide?`;
-    const answers = Array.from({ length: 3 }, (_, at) =>
+    // More than fit into the slots: they are taken for as long as all of them need.
+    const answers = Array.from({ length: 8 }, (_, at) =>
       ask(`${server.url}/generate`, { body: { prompt: `${at}. ${prompt}`, temperature: 0, max_tokens: 4 } }),
     );
     await expect.poll(() => metric(server, 'llm_serve_slots_used'), WITHIN).toBe(SLOTS);

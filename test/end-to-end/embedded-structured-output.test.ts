@@ -79,7 +79,7 @@ describe('beside schemas that take long to compile', () => {
     expect(loop).toBeLessThan(all / 2);
   });
 
-  test('calls of tools are compiled beside another answer', { timeout: 120_000 }, async () => {
+  test('calls of tools are compiled beside another answer', async () => {
     const forced = { ...prompt, tools: tools('t'), tool_choice: 'required' };
     const [call, text] = await Promise.all([
       generate(server, { ...forced, max_tokens: 40 }),

@@ -23,7 +23,7 @@ interface Operation {
 const SEED = 20_26;
 const ADMIN_KEY = 'an-admin-key-of-the-fuzz';
 const KEEPER = 'the key that is to stay as it is';
-const ANSWERED_WITHIN_MS = 20_000;
+const ANSWERED_WITHIN_MS = 60_000;
 const OWN_USAGE = '/v1/usage';
 const OPERATIONS: readonly Operation[] = [
   ...DESCRIBED_ADMIN.map(({ method = 'GET', path }) => ({ method: String(method), path })),
@@ -179,7 +179,7 @@ test('afterwards the key is as it was, the server is well, and has no error in i
     body: { prompt: 'hello' },
   });
   expect(used.status).toBe(200);
-  expect(await metric(server, 'llm_serve_requests_running')).toBe(0);
+  await expect.poll(() => metric(server, 'llm_serve_requests_running')).toBe(0);
   expect(server.logs().filter(({ level }) => level >= 50)).toEqual([]);
 });
 

@@ -137,9 +137,8 @@ test.each(GENERATING)(
 
 test('afterwards nothing is under way, and the server is well', async () => {
   expect((await ask(`${server.url}/health`)).status).toBe(200);
-  expect(await metric(server, 'llm_serve_requests_running')).toBe(0);
-  expect(await metric(server, 'llm_serve_slots_used')).toBe(0);
-  expect(await metric(server, 'llm_serve_requests_waiting')).toBe(0);
+  for (const name of ['requests_running', 'slots_used', 'requests_waiting'])
+    await expect.poll(() => metric(server, `llm_serve_${name}`), { message: name }).toBe(0);
   expect(server.logs().filter(({ level }) => level >= 50)).toEqual([]);
 });
 

@@ -101,7 +101,7 @@ describe('a reload', () => {
         ({ msg, target: id }) => msg.startsWith('target was removed and is closed') && id === name,
       );
     await Promise.all([closed('a'), closed('b')]);
-    expect(await metric(server, 'llm_serve_slots_used')).toBe(0);
+    await expect.poll(() => metric(server, 'llm_serve_slots_used')).toBe(0);
   });
 
   test('keeps a target whose backend is the same, and gives it its new slots and weight at once', async () => {
@@ -117,7 +117,7 @@ describe('a reload', () => {
     );
     expect(changed).toEqual(['target a: weight 1 → 5', 'target a: slots 1 → 2']);
     expect((await waiting).status).toBe(200);
-    expect(await metric(server, 'llm_serve_slots_used')).toBe(1);
+    await expect.poll(() => metric(server, 'llm_serve_slots_used')).toBe(1);
     running.leave();
   });
 
@@ -262,7 +262,7 @@ describe('a drained target', () => {
   test('gets nothing new, finishes what it has, says so in /ready, and comes back', async () => {
     const server = await start(two);
     const open = await openAnswer(`${server.url}/stream`, {
-      body: { prompt: scripted({ text: 'one two three four', token_delay_ms: 150 }) },
+      body: { prompt: scripted({ text: 'one two three four', token_delay_ms: 800 }) },
     });
     await open.until((text) => text.includes('token'));
     const drained = await ask(path(server, 'drain'), { method: 'POST' });

@@ -1,6 +1,7 @@
 /** Streams that break in the middle, over sockets: they go on exactly, or end with their error; in every protocol. */
 import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { type Answer, ask, eventsOf, metric, openAnswer, stream } from '../support/http-client.ts';
+import type { LogLine } from '../support/log-lines.ts';
 import { whenReady } from '../support/readiness.ts';
 import { type ComposedServer, type EndsWith, endingAfterAll, startServer } from '../support/server.ts';
 import { type Break, BreakingStandIns } from '../support/stand-ins/breaking-stand-in.ts';
@@ -39,7 +40,8 @@ beforeAll(async () => {
       backend: 'vllm',
       url: await standIns.start(),
       model: 'smollm2',
-      idle_timeout_ms: 1000,
+      // Longer than this process is silent by itself on a busy machine.
+      idle_timeout_ms: 10_000,
       slots: 4,
     })),
   );
@@ -203,8 +205,9 @@ describe('the native stream', () => {
     expect(saidIn({ text } as Answer)).toBe(TEXT);
     expect(standIns.asked).toHaveLength(1);
     expect(await metric(fresh, 'llm_serve_malformed_events_total')).toBe(Math.ceil([...TEXT].length / 3));
-    const lines = fresh.logs().filter(({ msg }) => msg === 'the backend sent an event that cannot be read');
-    expect(lines).toHaveLength(1);
+    const isOfIt = ({ msg }: LogLine) => msg === 'the backend sent an event that cannot be read';
+    await fresh.logged(isOfIt);
+    expect(fresh.logs().filter(isOfIt)).toHaveLength(1);
   });
 
   test('shows its client heartbeats while it waits to go on', async () => {
@@ -219,7 +222,8 @@ describe('the native stream', () => {
   });
 
   test('goes on after its server fell silent', async () => {
-    const fresh = await startFresh([]);
+    const impatient = targets.map((target) => ({ ...target, idle_timeout_ms: 1000 }));
+    const fresh = await startFresh([], onTestFinished, impatient);
     standIns.fates.push({ breaks: 'stall', after: 6 });
     const { text } = await stream(fresh, greedy);
     const said = eventsOf(text).map(({ token = '' }) => token);

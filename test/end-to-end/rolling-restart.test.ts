@@ -9,7 +9,7 @@ import { TcpBalancer } from '../support/tcp-balancer.ts';
 
 const CLIENTS = 16;
 const REQUESTS = 600;
-const DELAY_SECONDS = 2;
+const DELAY_SECONDS = 5;
 
 test('new instances beside the old ones: no request fails on a kept connection', async () => {
   const balancer = await TcpBalancer.listen(onTestFinished);

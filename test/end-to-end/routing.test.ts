@@ -64,7 +64,7 @@ describe('three servers', () => {
       { running: 40, waiting: 0, kvCacheUsed: 0.5 },
     ];
     const { servers, ours } = await three(loads, ['--routing.prefix-affinity', 'false']);
-    await expect.poll(() => whoAnswers(servers, ours, 'hello'), { timeout: 30_000 }).toBe(1);
+    await expect.poll(() => whoAnswers(servers, ours, 'hello')).toBe(1);
     for (let time = 0; time < 5; time += 1) expect(await whoAnswers(servers, ours, 'hello')).toBe(1);
   });
 
@@ -72,20 +72,17 @@ describe('three servers', () => {
     const { servers, ours } = await three([{}, {}, {}]);
     const prompts = Array.from({ length: 12 }, (_, index) => `conversation ${index}`);
     await expect
-      .poll(
-        async () => {
-          const homes = new Set<number>();
-          for (const prompt of prompts) homes.add(await whoAnswers(servers, ours, prompt));
-          return homes.size;
-        },
-        { timeout: 30_000 },
-      )
+      .poll(async () => {
+        const homes = new Set<number>();
+        for (const prompt of prompts) homes.add(await whoAnswers(servers, ours, prompt));
+        return homes.size;
+      })
       .toBe(3);
     const other = await inFrontOf(servers);
     for (const prompt of prompts) {
       const home = await whoAnswers(servers, ours, prompt);
       expect(await whoAnswers(servers, ours, prompt, 1)).toBe(home);
-      await expect.poll(() => whoAnswers(servers, other, prompt, 2), { timeout: 30_000 }).toBe(home);
+      await expect.poll(() => whoAnswers(servers, other, prompt, 2)).toBe(home);
     }
   });
 });

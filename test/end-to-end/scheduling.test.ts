@@ -33,10 +33,11 @@ function call(server: RunningServer, { client, body = {}, headers = {} }: Call):
 }
 
 /** Takes a slot until the returned function is called. */
-async function occupySlot(server: RunningServer): Promise<() => void> {
-  const before = await slotsUsed(server);
+async function occupySlot(server: RunningServer, { beside = 0 } = {}): Promise<() => void> {
+  // Of requests that have just been answered, none has its slot any more.
+  await expect.poll(() => slotsUsed(server), WITHIN).toBe(beside);
   const held = send(`${server.url}/generate`, { body: { prompt: scripted({ fail: 'hang' }) } });
-  await expect.poll(() => slotsUsed(server), WITHIN).toBe(before + 1);
+  await expect.poll(() => slotsUsed(server), WITHIN).toBe(beside + 1);
   return () => held.destroy();
 }
 
@@ -153,9 +154,9 @@ test('a request whose predicted wait exceeds its time is refused at once, and to
   const free = await occupySlot(server);
   const ahead = Array.from({ length: 20 }, () => generate(server, { prompt: 'hi', max_tokens: 1 }));
   await expect.poll(() => waiting(server), WITHIN).toBe(20);
-  const refused = await generate(server, { prompt: 'hi', max_tokens: 1, timeout_ms: 800, priority: 'low' });
+  const refused = await generate(server, { prompt: 'hi', max_tokens: 1, timeout_ms: 1700, priority: 'low' });
   expect([refused.status, refused.headers['x-reject-reason']]).toEqual([503, 'queue_timeout']);
-  expect(queueMs(refused)).toBeLessThan(700);
+  expect(queueMs(refused)).toBeLessThan(1600);
   expect(Number(refused.headers['retry-after'])).toBeGreaterThanOrEqual(2);
   free();
   for (const answer of ahead) expect((await answer).status).toBe(200);
@@ -165,17 +166,17 @@ test('a backend that never answers holds nobody for longer than the limits say, 
   const server = await startServer({
     flags: [
       ...scriptedFlags({ target: { slots: 2, first_token_timeout_ms: 300, fail: 'hang' } }),
-      ...['--scheduler.queue-timeout-ms', '1000'],
+      ...['--scheduler.queue-timeout-ms', '3000'],
     ],
     endsWith: onTestFinished,
   });
-  const answers = await Promise.all(Array.from({ length: 20 }, () => generate(server, { prompt: 'hi' })));
+  const answers = await Promise.all(Array.from({ length: 60 }, () => generate(server, { prompt: 'hi' })));
   const codes = answers.map((answer) => answer.json().error.code);
   expect(new Set(codes)).toEqual(new Set(['backend_error', 'queue_timeout']));
   expect(codes.filter((code) => code === 'backend_error').length).toBeGreaterThanOrEqual(4);
   for (const answer of answers) expect(Number(answer.headers['x-response-time-ms'])).toBeLessThan(20_000);
   await expect.poll(() => slotsUsed(server), WITHIN).toBe(0);
-  expect(await waiting(server)).toBe(0);
+  await expect.poll(() => waiting(server), WITHIN).toBe(0);
 });
 
 test('a thousand connections of one client fill its queue, and another client is still served next', async () => {
@@ -187,7 +188,7 @@ test('a thousand connections of one client fill its queue, and another client is
     ],
     endsWith: onTestFinished,
   });
-  const free = [await occupySlot(server), await occupySlot(server)];
+  const free = [await occupySlot(server), await occupySlot(server, { beside: 1 })];
   const flood = Array.from({ length: 1000 }, () => call(server, { client: '10.0.0.1' }));
   const rejected = () => metric(server, 'llm_serve_rejected_total');
   await expect.poll(rejected, { timeout: 170_000 }).toBe(900);
@@ -209,8 +210,8 @@ test('a thousand connections of one client fill its queue, and another client is
   expect(served).toHaveLength(99);
   const lightAt = await grantedAt(light);
   expect(served.filter((at) => at < lightAt).length, 'those before it').toBeLessThan(served.length / 2);
-  expect(await metric(server, 'llm_serve_queue_bytes')).toBe(0);
-  expect(await metric(server, 'llm_serve_tokens_in_flight')).toBe(0);
+  await expect.poll(() => metric(server, 'llm_serve_queue_bytes'), WITHIN).toBe(0);
+  await expect.poll(() => metric(server, 'llm_serve_tokens_in_flight'), WITHIN).toBe(0);
 });
 
 test('with a token budget fewer run than there are slots, and one that exceeds it is served too', async () => {
@@ -218,10 +219,16 @@ test('with a token budget fewer run than there are slots, and one that exceeds i
     flags: [...scriptedFlags({ target: { slots: 8 } }), '--scheduler.max-tokens-in-flight', '200'],
     endsWith: onTestFinished,
   });
-  const hang = { prompt: scripted({ first_token_delay_ms: 400, tokens: 1 }), max_tokens: 100 };
-  const answers = Array.from({ length: 6 }, () => generate(server, hang));
+  const held = send(`${server.url}/generate`, {
+    body: { prompt: scripted({ fail: 'hang' }), max_tokens: 100 },
+  });
+  await expect.poll(() => slotsUsed(server), WITHIN).toBe(1);
+  const one = { prompt: scripted({ tokens: 1 }), max_tokens: 100 };
+  const answers = Array.from({ length: 5 }, () => generate(server, one));
   await expect.poll(() => waiting(server), WITHIN).toBe(5);
   expect(await slotsUsed(server)).toBe(1);
-  const alone = generate(server, { ...hang, max_tokens: 4000 });
+  const alone = generate(server, { ...one, max_tokens: 4000 });
+  await expect.poll(() => waiting(server), WITHIN).toBe(6);
+  held.destroy();
   for (const answer of [...answers, alone]) expect((await answer).status).toBe(200);
 });

@@ -59,7 +59,7 @@ describe.skipIf(missing !== undefined)(`PostgreSQL${missing === undefined ? '' :
 
   test('a statement that waits too long for others is ended, and the next one succeeds', async () => {
     const { address, name } = await server.createDatabase();
-    const store = await opened(address, { statementMs: 500 });
+    const store = await opened(address, { statementMs: 3000 });
     const holder = server
       .execute(`BEGIN; LOCK TABLE ${name}.llm_serve_usage; SELECT pg_sleep(600)`)
       .catch(() => {});
@@ -78,7 +78,7 @@ describe.skipIf(missing !== undefined)(`PostgreSQL${missing === undefined ? '' :
   test('where nothing comes back, calls end in time, and succeed when it answers again', async () => {
     const proxy = await startProxy(server.port);
     const database = await server.createDatabase();
-    const store = await opened(database.addressWith({ port: proxy.port }), { callMs: 1500 });
+    const store = await opened(database.addressWith({ port: proxy.port }), { callMs: 5000 });
     await store.keys.add(plainKey('alice'));
     proxy.pause();
     await expect(store.keys.list()).rejects.toMatchObject({

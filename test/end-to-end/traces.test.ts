@@ -286,7 +286,7 @@ test('a receiver that fails disturbs no request: spans are lost, counted, and it
   };
   for (const failed of [3, 6]) {
     expect((await ask()).status).toBe(200);
-    await vi.waitFor(async () => expect(await counted('failed')).toBe(failed), { timeout: 30_000 });
+    await vi.waitFor(async () => expect(await counted('failed')).toBe(failed), { timeout: 120_000 });
   }
   const lost = 'Spans cannot be exported, and are lost until the receiver takes them again';
   const again = 'Spans are exported again';
@@ -299,7 +299,7 @@ test('a receiver that fails disturbs no request: spans are lost, counted, and it
   while (!server.logs().some(({ msg }) => msg === again)) {
     await ask();
     asked += 1;
-    await vi.waitFor(async () => expect(await counted('exported')).toBe(3 * asked), { timeout: 30_000 });
+    await vi.waitFor(async () => expect(await counted('exported')).toBe(3 * asked), { timeout: 120_000 });
   }
 });
 
@@ -351,6 +351,6 @@ async function startCollector(executable: string, to: string): Promise<{ readonl
     rmSync(folder, { recursive: true, force: true });
   });
   const url = `http://127.0.0.1:${port}`;
-  await vi.waitFor(() => fetch(url), { timeout: 30_000, interval: 100 });
+  await vi.waitFor(() => fetch(url), { timeout: 120_000, interval: 100 });
   return { url };
 }

@@ -79,8 +79,9 @@ test('a clean stop loses nothing: two teams, their keys, tokens and money', asyn
 test('what was written is there after a kill', async () => {
   const store = storeFlags();
   const server = await start(store);
-  await askTimes(server, 30);
-  await expect.poll(() => metric(server, 'llm_serve_usage_rows_unwritten'), { timeout: 20_000 }).toBe(0);
+  const answers = await askTimes(server, 30);
+  for (const { headers } of answers) await server.requestLine(String(headers['x-request-id']));
+  await expect.poll(() => metric(server, 'llm_serve_usage_rows_unwritten')).toBe(0);
   await server.stop('SIGKILL');
   expect(await usage(store)).toMatchObject([{ key: null, requests: 30, completion_tokens: 150 }]);
 });
@@ -89,7 +90,7 @@ test('a rolling restart loses no row: each answer that clients have is counted, 
   const store = storeFlags();
   const balancer = await TcpBalancer.listen(onTestFinished);
   const startBehind = async () => {
-    const server = await start([...store, '--server.shutdown-delay-seconds', '1']);
+    const server = await start([...store, '--server.shutdown-delay-seconds', '5']);
     balancer.add(server.port);
     await expect.poll(() => balancer.isReady(server.port), { timeout: 120_000 }).toBe(true);
     return server;

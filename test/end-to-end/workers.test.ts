@@ -167,6 +167,8 @@ describe('a worker that is killed', () => {
     const server = await startWorkers();
     const [line] = await openLines(server);
     killWorker(server, line);
+    // One that was given to it before its end was seen has ended with it.
+    await server.logged(({ msg }) => msg.includes('has ended'));
     for (let count = 0; count < 20; count += 1)
       expect((await generate(server, { prompt: 'hi' })).status).toBe(200);
     await servesAgain(server, line);
@@ -200,9 +202,9 @@ describe('the control process', () => {
   });
 
   test('that is told to end lets the workers finish, and exits with 0 after them', async () => {
-    const server = await startWorkers('--server.shutdown-delay-seconds', '1');
+    const server = await startWorkers('--server.shutdown-delay-seconds', '4');
     const pids = pidsOf(server);
-    const prompt = scripted({ text: 'a b c d e f', token_delay_ms: 300 });
+    const prompt = scripted({ text: 'a b c d e f', token_delay_ms: 1000 });
     const streams = await Promise.all(
       [1, 2].map(() => openAnswer(`${server.url}/stream`, { body: { prompt } })),
     );

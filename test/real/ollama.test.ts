@@ -40,7 +40,6 @@ if (executable === undefined) {
       ...(!embedsWithAny(executable) && skipAll(EMBEDDING, 'a model that generates embeds no more')),
     },
     tooManyWords: 240,
-    timeoutMs: 90_000,
   });
 
   describe('a real Ollama', () => {

@@ -7,7 +7,7 @@ export interface KeepAliveClient {
   close(): void;
 }
 
-const ANSWERED_WITHIN_MS = 10_000;
+const ANSWERED_WITHIN_MS = 60_000;
 
 export function keepAliveClient(server: { readonly port: number }): KeepAliveClient {
   const agent = new Agent({ keepAlive: true, maxSockets: 4 });

@@ -8,7 +8,7 @@ import { scripted } from './scripted-server.ts';
 
 const SHORT = { tokens: 4, token_delay_ms: 2 };
 /** Longer than a shutdown's delay, so that it is waited for. */
-const LONG = { tokens: 30, token_delay_ms: 150 };
+const LONG = { tokens: 30, token_delay_ms: 250 };
 const LONG_EVERY = 60;
 /** Some clients are idle between two requests, for less than a shutdown's delay. */
 const PAUSE_MS = 300;

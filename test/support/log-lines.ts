@@ -7,7 +7,7 @@ export interface LogLine {
 }
 
 /** Ends a wait in vain; a line that is late on a loaded machine is still a line. */
-const LOGGED_WITHIN_MS = 60_000;
+const LOGGED_WITHIN_MS = 120_000;
 
 export class LogLines {
   readonly all: LogLine[] = [];

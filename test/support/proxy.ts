@@ -182,9 +182,7 @@ async function start(
     rmSync(folder, { recursive: true, force: true });
   });
   await expect
-    .poll(() => (child.exitCode === null ? answersAt(port) : `${program} ended: ${printed}`), {
-      timeout: 30_000,
-    })
+    .poll(() => (child.exitCode === null ? answersAt(port) : `${program} ended: ${printed}`))
     .toBe(true);
   return port;
 }

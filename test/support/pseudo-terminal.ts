@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 
 const EXECUTABLE = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
-const SHOWN_WITHIN_MS = 30_000;
+const SHOWN_WITHIN_MS = 120_000;
 
 export const NO_TERMINALS = 'there is no executable script (util-linux)';
 export const hasTerminals =

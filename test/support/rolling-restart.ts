@@ -9,7 +9,7 @@ import { whenReady } from './readiness.ts';
 import { scriptedFlags } from './scripted-server.ts';
 
 /** Above the second in which the balancers of deploy/ look at /ready again, also on a busy machine. */
-const DELAY_SECONDS = 3;
+const DELAY_SECONDS = 5;
 
 interface RollingRestart {
   readonly balancer: BalancerId;

@@ -14,7 +14,7 @@ export async function runningOllama(
     model: 'smollm2',
     url: standIn.url,
     keep_alive: -1,
-    connect_timeout_ms: 500,
+    connect_timeout_ms: 30_000,
     ...overrides,
   };
   const backend = new OllamaBackend(target, { clock: systemClock });

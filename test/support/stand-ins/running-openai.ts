@@ -4,6 +4,7 @@ import {
   OpenAiCompatibleBackend,
   type OpenAiCompatibleTarget,
 } from '../../../src/backends/openai-compatible/backend.ts';
+import type { Clock } from '../../../src/core/clock.ts';
 import { type Log, silentLog } from '../../../src/core/log.ts';
 import { systemClock } from '../../../src/system-clock.ts';
 import { type OpenAiStandInOptions, startOpenAiStandIn } from './openai-stand-in.ts';
@@ -13,16 +14,17 @@ export async function runningOpenAi(
   options: OpenAiStandInOptions = {},
   overrides: Partial<OpenAiCompatibleTarget> = {},
   log: Log = silentLog,
+  clock: Clock = systemClock,
 ): Promise<{ standIn: StandIn; backend: OpenAiCompatibleBackend }> {
   const standIn = await startOpenAiStandIn(options);
   const target = {
     model: 'smollm2',
     url: standIn.url,
     flavor: 'auto' as const,
-    connect_timeout_ms: 1000,
+    connect_timeout_ms: 30_000,
     ...overrides,
   };
-  const backend = new OpenAiCompatibleBackend(target, { clock: systemClock, log });
+  const backend = new OpenAiCompatibleBackend(target, { clock, log });
   onTestFinished(async () => {
     await backend.close();
     await standIn.close();

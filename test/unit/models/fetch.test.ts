@@ -92,11 +92,11 @@ describe('fetch', () => {
       ['an error', (_, response) => void response.writeHead(503).end('busy'), /status 503/],
       ['another length', (_, response) => void response.end('short'), /offers 5 bytes/],
       ['other bytes', (_, response) => void response.end(Buffer.alloc(modelBytes.length)), /checksum/],
-      ['no answer', () => {}, /no data for 0.2 s/],
+      ['no answer', () => {}, /no data for 1.5 s/],
       [
         'a stall midway',
         (_, response) => void response.writeHead(200, { 'content-length': modelBytes.length }).write('GGUF'),
-        /no data for 0.2 s/,
+        /no data for 1.5 s/,
       ],
       [
         'a cut midway',
@@ -119,7 +119,7 @@ describe('fetch', () => {
     it.each(cases)('is given up for the next one: %s', async (_, listener, reason) => {
       const bad = await startModelServer(listener);
       const good = await startModelServer((__, response) => void response.end(modelBytes));
-      const options = fetchOptions(await makeCacheDirectory(), { idleTimeoutMs: 200 });
+      const options = fetchOptions(await makeCacheDirectory(), { idleTimeoutMs: 1500 });
       const path = await ensureFile(entryOf([bad.source, good.source]), options);
       expect(modelBytes.equals(await readFile(path))).toBe(true);
       expect(options.warnings[0]).toMatch(reason);

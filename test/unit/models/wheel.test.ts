@@ -45,7 +45,7 @@ describe.skipIf(!hasPython)('a Python child (needs python3)', () => {
 });
 
 describe.skipIf(!hasPip)('pip (needs python3 with pip)', () => {
-  async function downloadFromIndex(listener: RequestListener): Promise<string[]> {
+  async function downloadFromIndex(listener: RequestListener, idleTimeoutMs = 60_000): Promise<string[]> {
     const { url } = await startModelServer(listener);
     vi.stubEnv('PIP_INDEX_URL', new URL('/simple', url).href);
     vi.stubEnv('PIP_CONFIG_FILE', '/dev/null');
@@ -55,7 +55,7 @@ describe.skipIf(!hasPip)('pip (needs python3 with pip)', () => {
     const scratch = await makeCacheDirectory();
     const [folder, temporary] = [join(scratch, 'wheel'), join(scratch, 'temporary')];
     for (const path of [folder, temporary]) await mkdir(path);
-    await downloadWithPip(wheelSource, { folder, temporary, signal: never, idleTimeoutMs: 1000 });
+    await downloadWithPip(wheelSource, { folder, temporary, signal: never, idleTimeoutMs });
     return readdir(folder);
   }
 
@@ -77,7 +77,7 @@ describe.skipIf(!hasPip)('pip (needs python3 with pip)', () => {
   });
 
   it('gives up an index that does not answer', async () => {
-    await expect(downloadFromIndex(() => {})).rejects.toThrow(/No matching distribution/);
+    await expect(downloadFromIndex(() => {}, 1000)).rejects.toThrow(/No matching distribution/);
   });
 });
 

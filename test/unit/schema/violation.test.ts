@@ -261,7 +261,7 @@ describe('in a long list', () => {
     expect(faultOf(Body, { parts: ones })).toMatch(/^parts\[0\] is 1/);
     expect(faultOf(Body, { parts: [{ type: 'a', list }] })).toMatch(/^parts\[0\]\.list\[1000000\] is "a"/);
     expect(faultOf(Body, ones)).toMatch(/^The body is/);
-    expect(cpuMs() - startedAt).toBeLessThan(1000);
+    expect(cpuMs() - startedAt).toBeLessThan(5000);
   });
 });
 

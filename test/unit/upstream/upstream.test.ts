@@ -30,9 +30,22 @@ async function serve(handler: Handler): Promise<{ url: string; connections: () =
 }
 
 function upstream(url: string): Upstream {
-  const made = new Upstream({ url, connectTimeoutMs: 300, clock: systemClock, headers: { 'x-test': 'yes' } });
+  const made = new Upstream({
+    url,
+    connectTimeoutMs: 30_000,
+    clock: systemClock,
+    headers: { 'x-test': 'yes' },
+  });
   endings.push(() => made.close());
   return made;
+}
+
+/** undici has a connection free again a turn after its answer. */
+const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
+
+/** What has been written on one side has been read on the other. */
+async function aFewTurns(): Promise<void> {
+  for (let turn = 0; turn < 20; turn += 1) await nextTurn();
 }
 
 const get = (path: string, signal = new AbortController().signal) => ({
@@ -66,7 +79,7 @@ it('names this instance behind those that the request came through', async () =>
   const { url } = await serve((request, response) =>
     response.end(JSON.stringify([request.headers['x-llm-serve-hops'], request.headers['content-type']])),
   );
-  const client = new Upstream({ url, connectTimeoutMs: 300, clock: systemClock, instanceId: 'own' });
+  const client = new Upstream({ url, connectTimeoutMs: 30_000, clock: systemClock, instanceId: 'own' });
   endings.push(() => client.close());
   const sent = async (call: object) => (await client.json({ ...get('/'), ...call })).body;
   expect(await sent({})).toEqual(['own', null]);
@@ -121,8 +134,10 @@ it('says that the backend failed when the answer is cut', async () => {
 });
 
 it('rejects at once with the reason of an abort, before and after the headers, and closes the socket', async () => {
+  let arrived = 0;
   let closed = 0;
   const { url } = await serve((request, response) => {
+    arrived += 1;
     response.on('close', () => (closed += 1));
     if (request.url === '/headers') response.writeHead(200).flushHeaders();
   });
@@ -131,7 +146,9 @@ it('rejects at once with the reason of an abort, before and after the headers, a
   for (const path of ['/silent', '/headers']) {
     const controller = new AbortController();
     const failure = client.json(get(path, controller.signal)).catch((thrown: unknown) => thrown);
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    const before = arrived;
+    await expect.poll(() => arrived).toBe(before + 1);
+    await aFewTurns();
     controller.abort(reason);
     expect(await failure).toBe(reason);
   }
@@ -141,7 +158,7 @@ it('rejects at once with the reason of an abort, before and after the headers, a
 it('hands out what came before its reader was there, and the failure of that reader', async () => {
   const { url } = await serve((_request, response) => response.end('all at once'));
   const exchange = await upstream(url).open(get('/'), () => {});
-  await new Promise((resolve) => setTimeout(resolve, 30));
+  await aFewTurns();
   const failure = new ServingError('backend_error');
   const reading = exchange.read(() => {
     throw failure;
@@ -150,14 +167,16 @@ it('hands out what came before its reader was there, and the failure of that rea
 });
 
 it('lets go of an answer whose reader has all it needs, and keeps the connection when it ends soon', async () => {
+  let end = () => {};
   const { url, connections } = await serve((_request, response) => {
     response.write('enough');
-    setTimeout(() => response.end(), 30);
+    end = () => void response.end();
   });
   const client = upstream(url);
   const exchange = await client.open(get('/'), () => {});
   await exchange.read(() => exchange.finish());
-  await new Promise((resolve) => setTimeout(resolve, 60));
+  end();
+  await aFewTurns();
   await client.open(get('/'), () => {});
   expect(connections()).toBe(1);
 });
@@ -166,7 +185,7 @@ it('fails what is under way when it is closed, and what comes later', async () =
   const { url } = await serve(() => {});
   const client = upstream(url);
   const pending = client.json(get('/')).catch((thrown: unknown) => thrown);
-  await new Promise((resolve) => setTimeout(resolve, 30));
+  await aFewTurns();
   await client.close();
   expect(await pending).toBeInstanceOf(ServingError);
   await expect(client.json(get('/'))).rejects.toMatchObject({ code: 'draining' });
@@ -186,9 +205,6 @@ async function serveLosing(loses: (request: number) => boolean) {
   });
   return { url, bodies, requests: () => requests };
 }
-
-/** undici has a connection free again a turn after its answer. */
-const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
 
 const post = (body: unknown) => ({ ...get('/'), method: 'POST' as const, body });
 
@@ -242,7 +258,7 @@ it('does not send again what a server has kept for a while before it failed', as
     await clock.advance(1001);
     request.socket.resetAndDestroy();
   });
-  const client = new Upstream({ url, connectTimeoutMs: 300, clock });
+  const client = new Upstream({ url, connectTimeoutMs: 30_000, clock });
   endings.push(() => client.close());
   await client.json(post({}));
   await nextTurn();

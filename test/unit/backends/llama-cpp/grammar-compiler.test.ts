@@ -279,15 +279,19 @@ describe('the thread that compiles', () => {
     });
   });
 
-  it('leaves the event loop to others, whatever it is given', { retry: 3 }, async () => {
-    const before = performance.eventLoopUtilization();
-    const given = [
-      ...['a', 'b', 'c'].map((name) => multiplying(`${name}${before.active}`)),
-      large(`p${before.active}`),
-      ...HOSTILE_GRAMMARS.map(({ gbnf }) => ({ output: { kind: 'grammar', grammar: gbnf } }) as const),
-    ];
-    await Promise.allSettled(given.map((constraint) => compiler.compile(constraint, never())));
-    // Compiled here, these would take all of it.
-    expect(performance.eventLoopUtilization(before).utilization).toBeLessThan(0.3);
+  it('leaves the event loop to others, whatever it is given', async () => {
+    // Compiled here, these would take all of it, each time; that this thread gets no core for a while looks the same.
+    let least = 1;
+    for (let tried = 0; tried < 20 && least >= 0.3; tried += 1) {
+      const before = performance.eventLoopUtilization();
+      const given = [
+        ...['a', 'b', 'c'].map((name) => multiplying(`${name}${before.active}`)),
+        large(`p${before.active}`),
+        ...HOSTILE_GRAMMARS.map(({ gbnf }) => ({ output: { kind: 'grammar', grammar: gbnf } }) as const),
+      ];
+      await Promise.allSettled(given.map((constraint) => compiler.compile(constraint, never())));
+      least = Math.min(least, performance.eventLoopUtilization(before).utilization);
+    }
+    expect(least).toBeLessThan(0.3);
   });
 });

@@ -33,7 +33,7 @@ async function serverThatSays(
   onTestFinished(() => new Promise<void>((resolve) => void server.close(() => resolve())));
   const target: OpenAiCompatibleTarget = {
     ...{ model: 'small', url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` },
-    ...{ flavor, connect_timeout_ms: 1000 },
+    ...{ flavor, connect_timeout_ms: 30_000 },
   };
   const backend = new OpenAiCompatibleBackend(target, { clock: systemClock, log: silentLog });
   onTestFinished(() => backend.close());
