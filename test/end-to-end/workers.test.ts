@@ -33,10 +33,11 @@ function startWithPreload(script: string): Command {
   });
 }
 
-/** By their numbers, from 1. */
+/** By their numbers, from 1. They were started one after the other: where they are far apart, the system has begun anew between them. */
 function pidsOf(server: Executable): readonly number[] {
   const workers = childrenOf(server.pid).filter(({ command }) => command.includes('worker.js'));
-  return workers.map(({ pid }) => pid).sort((one, other) => one - other);
+  const pids = workers.map(({ pid }) => pid).sort((one, other) => one - other);
+  return Math.max(...pids) - Math.min(...pids) > 10_000 ? pids.reverse() : pids;
 }
 
 interface Line {
