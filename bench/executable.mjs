@@ -12,6 +12,12 @@ export const MAIN = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url
 const READY_WITHIN_MS = 60_000;
 const INHERITED = ['PATH', 'HOME', 'USERPROFILE', 'SYSTEMROOT', 'TEMP', 'TMPDIR', 'LANG', 'XDG_CACHE_HOME'];
 
+/** A benchmark that fails leaves nothing running. */
+const running = new Set();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGTERM');
+});
+
 /** Starts the server on a free port and resolves once it is ready. `execArgv` is for profiling it, `node` another Node. */
 export async function startExecutable(options) {
   const { child, logFile, stop } = spawnExecutable(options);
@@ -46,13 +52,10 @@ export function spawnExecutable({
     stdio: ['ignore', log, 'inherit'],
   });
   closeSync(log);
-  const exited = once(child, 'exit');
-  // A benchmark that fails leaves nothing running.
-  const end = () => child.kill('SIGTERM');
-  process.once('exit', end);
+  running.add(child);
+  const exited = once(child, 'exit').then(() => running.delete(child));
   const stop = async () => {
-    process.off('exit', end);
-    end();
+    child.kill('SIGTERM');
     await exited;
     rmSync(folder, { recursive: true, force: true });
   };

@@ -2,6 +2,7 @@
  * The control process of a server with several workers: takes the connections and hands them over, and owns what there is once. The other
  * shape, one process that does all of it, is compose.ts.
  */
+
 import { createServer, type Server, type Socket } from 'node:net';
 import type { BackendEnvironment } from './backends/backend-definition.ts';
 import { EngineDirectory } from './backends/engine-sharing.ts';
@@ -23,6 +24,7 @@ import {
   recordedSettings,
   servingSettings,
 } from './configured.ts';
+import type { DoorName } from './core/door-name.ts';
 import { ServingError } from './core/errors.ts';
 import { ConnectionLimit, ConnectionLimiter } from './http/connection-limit.ts';
 import { type ListenAddress, listenOn } from './http/listening.ts';
@@ -37,7 +39,7 @@ import { ProcessMetrics } from './telemetry/process-metrics.ts';
 import type { Recorder } from './telemetry/recorder.ts';
 import { workerFamilies } from './telemetry/worker-metrics.ts';
 import { ConnectionDoor } from './workers/connection-door.ts';
-import type { ConfigurationText, DoorName, StartMessage } from './workers/life-messages.ts';
+import type { ConfigurationText, StartMessage } from './workers/life-messages.ts';
 import { LimitHost } from './workers/limit-host.ts';
 import { HostTime } from './workers/link.ts';
 import { SchedulerHost } from './workers/scheduler-host.ts';

@@ -1,4 +1,5 @@
 /** The composition root: configuration in, running application out. The only place that wires things together. */
+
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { KeyRing } from './access/key-ring.ts';
@@ -24,6 +25,7 @@ import {
   servingSettings,
 } from './configured.ts';
 import type { ServedModel } from './core/backend.ts';
+import type { DoorName } from './core/door-name.ts';
 import { ServingError } from './core/errors.ts';
 import type { LiveFeed } from './core/live-feed.ts';
 import type { ApplicationLog } from './core/log.ts';
@@ -32,7 +34,7 @@ import { BodyBudget } from './http/body-limits.ts';
 import { type ConnectionGate, ConnectionLimit } from './http/connection-limit.ts';
 import { newId } from './http/open-requests.ts';
 import type { ReloadOutcome } from './http/routes/admin.ts';
-import { buildServer, type DoorName, type ListensAt } from './http/server.ts';
+import { buildServer, type ListensAt } from './http/server.ts';
 import { WrongKeys } from './http/wrong-keys.ts';
 import type { LimitStore } from './limits/limit-store.ts';
 import { findModel } from './models/catalog.ts';

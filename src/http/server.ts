@@ -2,10 +2,12 @@
  * The HTTP edge. The list of steps in `Edge` is the life of a request, in order: malformed, cross-origin, loop, access, rate-limit headers,
  * a stalled server, content type, rate limit, path and method; then its body and its route. An error thrown anywhere is rendered once, by `errors`.
  */
+
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { KeyRing } from '../access/key-ring.ts';
 import type { Clock } from '../core/clock.ts';
+import type { DoorName } from '../core/door-name.ts';
 import { ServingError } from '../core/errors.ts';
 import type { LiveFeed } from '../core/live-feed.ts';
 import type { Log } from '../core/log.ts';
@@ -71,9 +73,6 @@ interface ServerOptions {
   /** Absent: no traces are made. */
   readonly joinTrace?: JoinTrace | undefined;
 }
-
-/** The address that everybody uses, or that of administrators. */
-export type DoorName = 'main' | 'admin';
 
 /** The address that administrators use (`admin.port`). */
 export interface AdminDoor extends ListenAddress {

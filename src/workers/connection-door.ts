@@ -3,7 +3,8 @@
  * closed. Those that are as busy take turns. Invariant: a connection is handed to one worker at a time; to another one only if the one before it has gone, or has lost it,
  * without reading of it.
  */
-import type { DoorName, HandedConnection } from './life-messages.ts';
+import type { DoorName } from '../core/door-name.ts';
+import type { HandedConnection } from './life-messages.ts';
 
 /** A socket of which nothing has been read. */
 export interface AcceptedSocket {

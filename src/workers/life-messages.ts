@@ -1,7 +1,5 @@
 /** The life of a worker: it starts, takes connections and other configurations, drains, ends. */
-
-/** The address that a connection came to. */
-export type DoorName = 'main' | 'admin';
+import type { DoorName } from '../core/door-name.ts';
 
 /** Comes with the socket, over the channel that can carry one. `id`: unique among all that the control process hands over. */
 export interface HandedConnection {
