@@ -6,6 +6,7 @@
 
 /** Half a MiB. */
 const SLAB_CELLS = 65_536;
+const SLAB_BITS = 16;
 
 /** The slab's number times its size, plus where the block begins in it. */
 export type BlockAddress = number;
@@ -20,11 +21,11 @@ export class CellBlocks {
   /** The array that has the block; `beginOf` is where. */
   cellsOf(address: BlockAddress): Float64Array {
     // A block that was taken has a slab.
-    return this.#slabs[Math.floor(address / SLAB_CELLS)] as Float64Array;
+    return this.#slabs[address >>> SLAB_BITS] as Float64Array;
   }
 
   beginOf(address: BlockAddress): number {
-    return address % SLAB_CELLS;
+    return address & (SLAB_CELLS - 1);
   }
 
   /** `cells`: a power of two. What is in them is not cleared. */

@@ -9,18 +9,13 @@ import type { Milliseconds } from '../core/clock.ts';
 import type { AmountWindows } from './amount-windows.ts';
 import { type CounterRecords, FAMILY, NEXT, NONE, SUM } from './counter-records.ts';
 import type { Bound } from './limit-store.ts';
+import type { Moment } from './moment.ts';
 
 /** So long after its end a period's counter is kept: a wall clock that was set forward by mistake, and then back, forgets nothing. */
 const PERIOD_KEPT_MS = 3_600_000;
 
 /** How soon a counter of requests at the same time is looked at: it has no window. */
 const NOW_LISTED_MS = 1000;
-
-/** By the wall clock, which periods end by. */
-interface Moment {
-  readonly now: Milliseconds;
-  readonly wallNow: Milliseconds;
-}
 
 /** What all families of a store have in common. */
 interface CounterFamilyOptions {
@@ -34,6 +29,8 @@ interface CounterFamilyOptions {
 }
 
 export class CounterFamily {
+  /** By which the store finds it. */
+  readonly key: string;
   readonly number: number;
   readonly bound: Bound;
   readonly #options: CounterFamilyOptions;
@@ -43,7 +40,11 @@ export class CounterFamily {
   #overflow: number;
 
   /** `bound`: of one of its counters; they may differ in their limit alone. */
-  constructor(number: number, bound: Bound, options: CounterFamilyOptions) {
+  constructor(
+    { key, number, bound }: Pick<CounterFamily, 'key' | 'number' | 'bound'>,
+    options: CounterFamilyOptions,
+  ) {
+    this.key = key;
     this.number = number;
     this.bound = bound;
     this.#options = options;
@@ -122,29 +123,31 @@ export class CounterFamily {
     return this.#options.familyOf(this.#options.records.integer(counter, FAMILY)) ?? this;
   }
 
-  #isDue(counter: number, { now, wallNow }: Moment): boolean {
+  #isDue(counter: number, moment: Moment): boolean {
     const { bound } = this;
     const listedAt = this.#options.records.listedAt(counter);
     switch (bound.kind) {
       case 'window':
-        return now - listedAt >= bound.windowMs;
+        return moment.now - listedAt >= bound.windowMs;
       case 'period':
-        return isForgotten(bound.endsAt, wallNow);
+        return isForgotten(bound.endsAt, moment.wallNow);
       case 'now':
-        return now - listedAt >= NOW_LISTED_MS;
+        return moment.now - listedAt >= NOW_LISTED_MS;
       default:
         throw bound satisfies never;
     }
   }
 
-  #isIdle(counter: number, { now, wallNow }: Moment): boolean {
+  #isIdle(counter: number, moment: Moment): boolean {
     const { bound } = this;
     const { records, windows } = this.#options;
     if (bound.kind === 'window') {
-      windows.expire(counter, now, bound.windowMs);
+      windows.expire(counter, moment.now, bound.windowMs);
       return windows.entries(counter) === 0;
     }
-    return bound.kind === 'period' ? isForgotten(bound.endsAt, wallNow) : records.number(counter, SUM) <= 0;
+    return bound.kind === 'period'
+      ? isForgotten(bound.endsAt, moment.wallNow)
+      : records.number(counter, SUM) <= 0;
   }
 
   #append(counter: number, now: Milliseconds): void {

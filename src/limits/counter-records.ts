@@ -1,6 +1,6 @@
 /**
  * The numbers of all counters, 64 bytes each, side by side in one array: with many keys a decision waits for memory, and here it waits once
- * for a counter. A counter is its number. Owns the records; a number whose counter was closed is given to another, with another generation.
+ * for a counter. A counter is its number. Owns the records; a number whose counter was closed is given to another, with a newer generation.
  */
 import type { Milliseconds } from '../core/clock.ts';
 
@@ -40,6 +40,8 @@ export class CounterRecords {
   #listedAt: Float64Array;
   #used: number;
   #firstClosed: number;
+  /** How many were closed, ever: the generation of the next one that is opened with a number that was another's. Goes round after 2^32. */
+  #closed: number;
 
   constructor() {
     const memory = new ArrayBuffer(INITIAL_RECORDS * RECORD_BYTES);
@@ -48,6 +50,17 @@ export class CounterRecords {
     this.#listedAt = new Float64Array(INITIAL_RECORDS);
     this.#used = 0;
     this.#firstClosed = NONE;
+    this.#closed = 0;
+  }
+
+  /** Of any counter that is open, and stays so, its generation is not newer than this. */
+  get newestGeneration(): number {
+    return this.#closed;
+  }
+
+  /** Whether its number is that of the counter that was open when `newestGeneration` was that. */
+  isSince(counter: number, newestGeneration: number): boolean {
+    return ((this.integer(counter, GENERATION) - newestGeneration) | 0) <= 0;
   }
 
   open(family: number): number {
@@ -63,7 +76,8 @@ export class CounterRecords {
   }
 
   close(counter: number): void {
-    this.setInteger(counter, GENERATION, this.integer(counter, GENERATION) + 1);
+    this.#closed = (this.#closed + 1) | 0;
+    this.setInteger(counter, GENERATION, this.#closed);
     this.setInteger(counter, NEXT, this.#firstClosed);
     this.#firstClosed = counter;
   }

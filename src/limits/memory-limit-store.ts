@@ -15,6 +15,7 @@ import type {
   LimitDecision,
   LimitStore,
 } from './limit-store.ts';
+import { Moment } from './moment.ts';
 
 interface MemoryLimitStoreOptions {
   /** Windows go by the monotonic clock, periods by the wall clock. */
@@ -27,7 +28,8 @@ interface MemoryAdmission extends LimitAdmission {
   readonly at: Milliseconds;
   /** In the order of the charges. */
   readonly counters: readonly number[];
-  readonly generations: readonly number[];
+  /** What was the newest generation then: a counter with a newer one is another. */
+  readonly newestGeneration: number;
 }
 
 /** When a counter of requests at the same time has room is not known. */
@@ -45,15 +47,15 @@ export class MemoryLimitStore implements LimitStore {
   readonly #familyByNumber: (CounterFamily | undefined)[] = [];
   /** Counters that were dropped, ever. */
   #drops = 0;
-  /** The kinds in turn: one is swept with each decision, whatever it is about. */
-  #swept: Iterator<[string, CounterFamily]> | undefined;
+  /** The kinds in turn: the one of that number is swept with the next decision, whatever it is about. */
+  #swept = 0;
   /** What budgets begin with, by their counters, until those are opened: most may never be. */
   readonly #begun = new Map<string, number>();
-  /** The monotonic clock never goes back here; the wall clock is followed wherever it is set. */
-  readonly #moment = { now: 0, wallNow: 0 };
+  readonly #moment: Moment;
 
   constructor(options: MemoryLimitStoreOptions) {
     this.#options = options;
+    this.#moment = new Moment(options.clock);
   }
 
   /** Counters that are kept. */
@@ -67,39 +69,44 @@ export class MemoryLimitStore implements LimitStore {
   }
 
   decide(charges: readonly Charge[]): LimitDecision {
-    this.#advance();
+    this.#moment.advance();
     // 1. Where all counters are, before any is looked at: memory is asked for all of them at the same time.
-    const found = this.#findAll(charges);
+    const counters = this.#findAll(charges);
     // 2. All charges must fit.
     let fits = true;
+    let opens = 0;
     for (let index = 0; index < charges.length; index += 1) {
       const charge = charges[index] as Charge;
-      const used = this.#used(found[index] as number, charge);
+      const counter = counters[index] as number;
+      if (counter === NONE) opens += 1;
+      const used = this.#used(counter, charge);
       if (used + Math.max(1, charge.amount) > charge.bound.limit) fits = false;
     }
     // 3. Then all are counted, or none.
-    const admission = fits ? this.#count(charges, found) : undefined;
-    const counters = admission?.counters ?? found;
-    const states = charges.map((charge, index) => {
+    const isNew = opens > 0 ? counters.map((counter) => counter === NONE) : undefined;
+    const admission = fits ? this.#count(charges, counters) : undefined;
+    const states = new Array<CounterState>(charges.length);
+    for (let index = 0; index < charges.length; index += 1) {
+      const charge = charges[index] as Charge;
       const counter = counters[index] as number;
-      return this.#stateOf(counter, charge, this.#sum(counter, charge));
-    });
+      states[index] = this.#stateOf(counter, charge, this.#sum(counter, charge));
+    }
     // 4. No counter was dropped so far: its number may be that of another, then.
-    if (admission !== undefined) this.#sweepCounted(admission, found);
+    if (admission !== undefined) this.#sweepCounted(admission, isNew);
     this.#sweepNextFamily();
     return { admission, states };
   }
 
   settle(admission: LimitAdmission, amounts: readonly number[]): void {
-    const { charges, counters, generations, at } = admission as MemoryAdmission;
-    this.#advance();
+    const { charges, counters, newestGeneration, at } = admission as MemoryAdmission;
+    this.#moment.advance();
     const { now } = this.#moment;
     for (let index = 0; index < charges.length; index += 1) {
       const charge = charges[index] as Charge;
       const { bound, amount } = charge;
       const more = (amounts[index] ?? amount) - amount;
       let counter = counters[index] as number;
-      if (this.#records.integer(counter, GENERATION) !== generations[index]) {
+      if (!this.#records.isSince(counter, newestGeneration)) {
         // It looked idle: what it counted has left, or that was nothing.
         if (more <= 0) continue;
         const found = this.#find(charge);
@@ -116,7 +123,7 @@ export class MemoryLimitStore implements LimitStore {
   }
 
   peek(charges: readonly Charge[]): readonly CounterState[] {
-    this.#advance();
+    this.#moment.advance();
     return charges.map((charge) => {
       const counter = this.#find(charge);
       return this.#stateOf(counter, charge, this.#used(counter, charge));
@@ -125,17 +132,13 @@ export class MemoryLimitStore implements LimitStore {
 
   async close(): Promise<void> {}
 
-  #advance(): void {
-    const { clock } = this.#options;
-    this.#moment.now = Math.max(this.#moment.now, clock.now());
-    this.#moment.wallNow = clock.wallNow();
-  }
-
   /** To make room, one may be dropped that was found before it: then all are looked for again. */
-  #findAll(charges: readonly Charge[]): readonly number[] {
+  #findAll(charges: readonly Charge[]): number[] {
     for (;;) {
       const drops = this.#drops;
-      const found = charges.map((charge) => this.#notedAt(charge));
+      const found = new Array<number>(charges.length);
+      for (let index = 0; index < charges.length; index += 1)
+        found[index] = this.#notedAt(charges[index] as Charge);
       for (let index = 0; index < charges.length; index += 1) {
         const charge = charges[index] as Charge;
         if (!this.#isStill(found[index] as number, charge)) found[index] = this.#findByName(charge);
@@ -218,26 +221,29 @@ export class MemoryLimitStore implements LimitStore {
     this.#records.setNumber(counter, SUM, this.#records.number(counter, SUM) + amount);
   }
 
-  #count(charges: readonly Charge[], found: readonly number[]): MemoryAdmission {
-    const counters = charges.map((charge, index) => {
-      const known = found[index] as number;
-      const counter = known === NONE ? this.#open(charge) : known;
+  /** `counters`: those that are there. Those that are opened are added. */
+  #count(charges: readonly Charge[], counters: number[]): MemoryAdmission {
+    for (let index = 0; index < charges.length; index += 1) {
+      const charge = charges[index] as Charge;
       const { bound, amount } = charge;
-      if (amount === 0) return counter;
+      let counter = counters[index] as number;
+      if (counter === NONE) {
+        counter = this.#open(charge);
+        counters[index] = counter;
+      }
+      if (amount === 0) continue;
       if (bound.kind === 'window')
         this.#windows.add(counter, this.#moment.now, amount, bound.joinWithinMs ?? 0);
       else this.#addToSum(counter, amount);
-      return counter;
-    });
-    const generations = counters.map((counter) => this.#records.integer(counter, GENERATION));
-    return { charges, at: this.#moment.now, counters, generations };
+    }
+    return { charges, at: this.#moment.now, counters, newestGeneration: this.#records.newestGeneration };
   }
 
-  #sweepCounted({ charges, counters }: MemoryAdmission, found: readonly number[]): void {
+  #sweepCounted({ charges, counters }: MemoryAdmission, isNew: readonly boolean[] | undefined): void {
     for (let index = 0; index < charges.length; index += 1) {
       const family = this.#familyOf(counters[index] as number);
       if (charges[index]?.amount !== 0) family?.sweep(this.#moment);
-      if (found[index] !== NONE) continue;
+      if (isNew?.[index] !== true) continue;
       // More than one for one that is new: idle ones become fewer as others come.
       family?.sweep(this.#moment);
       family?.sweep(this.#moment);
@@ -280,13 +286,16 @@ export class MemoryLimitStore implements LimitStore {
     if (family === undefined) {
       const free = this.#familyByNumber.indexOf(undefined);
       const number = free === -1 ? this.#familyByNumber.length : free;
-      family = new CounterFamily(number, bound, {
-        records: this.#records,
-        windows: this.#windows,
-        maxCounters: this.#options.maxKeys,
-        familyOf: (other) => this.#familyByNumber[other],
-        forget: (counter) => this.#forget(counter),
-      });
+      family = new CounterFamily(
+        { key, number, bound },
+        {
+          records: this.#records,
+          windows: this.#windows,
+          maxCounters: this.#options.maxKeys,
+          familyOf: (other) => this.#familyByNumber[other],
+          forget: (counter) => this.#forget(counter),
+        },
+      );
       this.#families.set(key, family);
       this.#familyByNumber[number] = family;
     }
@@ -300,17 +309,14 @@ export class MemoryLimitStore implements LimitStore {
   }
 
   #sweepNextFamily(): void {
-    const next = this.#swept?.next();
-    if (next === undefined || next.done === true) {
-      this.#swept = this.#families.entries();
-      return;
-    }
-    const [key, family] = next.value;
+    const family = this.#familyByNumber[this.#swept];
+    this.#swept = this.#swept + 1 < this.#familyByNumber.length ? this.#swept + 1 : 0;
+    if (family === undefined) return;
     family.sweep(this.#moment);
     // Of a day or month that is over.
     if (family.size > 0 || family.bound.kind !== 'period') return;
     family.close();
-    this.#families.delete(key);
+    this.#families.delete(family.key);
     this.#familyByNumber[family.number] = undefined;
   }
 }

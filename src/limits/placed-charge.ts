@@ -5,12 +5,12 @@
 import type { Bound, Charge, CounterPlace } from './limit-store.ts';
 
 export class PlacedCharge implements Charge, CounterPlace {
+  // What each decision reads comes first: with the object's own three words it is one cache line.
   store: object | undefined;
   number: number;
   generation: number;
   readonly bound: Bound;
   readonly amount: number;
-  readonly place: CounterPlace;
   readonly origin: CounterPlace | undefined;
   readonly counter: string;
 
@@ -20,9 +20,12 @@ export class PlacedCharge implements Charge, CounterPlace {
     this.generation = origin?.generation ?? 0;
     this.bound = bound;
     this.amount = amount;
-    this.place = this;
     this.origin = origin;
     this.counter = counter;
+  }
+
+  get place(): CounterPlace {
+    return this;
   }
 
   withAmount(amount: number): PlacedCharge {
