@@ -34,9 +34,10 @@ function flakyTests(modules: readonly TestModule[]): readonly TestCase[] {
   );
 }
 
-/** Its message and the lines of its stack that are the project's own. */
-function placeOf({ message, stack = message }: TestError): string {
+/** Its message, the lines of its stack that are the project's own, and what was different from what was expected. */
+function placeOf({ message, stack = message, diff }: TestError): string {
   const lines = stack.split('\n').filter((line) => !/^ +at .*(node:|node_modules)/.test(line));
+  if (diff !== undefined) lines.push(...diff.split('\n'));
   return lines.map((line) => `   ${line}`).join('\n');
 }
 
