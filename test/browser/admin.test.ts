@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
 import { openPage } from '../support/browser.ts';
+import { farFromMidnight } from '../support/calendar.ts';
 import { ask } from '../support/http-client.ts';
 import { CONNECTION_ERRORS, hold } from '../support/live-page.ts';
 import {
@@ -32,6 +33,7 @@ const secretField = (page: Page) => page.getByLabel('Secret', { exact: true });
 
 describe('by keyboard alone', () => {
   test('a key is made, used up, seen in limits and usage, and revoked', async (context) => {
+    await farFromMidnight();
     const server = await startAdmin();
     const page = await openAdmin(context, server, 'keys');
     await poll(() => text(page)).toContain('There is no key yet');

@@ -1,6 +1,7 @@
 /** Limits through the whole server: who is held to what, what counts, and what was used by those who left or failed. */
 import { connect } from 'node:net';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { farFromMidnight } from '../support/calendar.ts';
 import { whenEachAnswers } from '../support/each-worker.ts';
 import { type Answer, ask } from '../support/http-client.ts';
 import { scriptedFlags } from '../support/scripted-server.ts';
@@ -34,9 +35,10 @@ async function createKey(server: ComposedServer, fields: object): Promise<string
 /** What the prompt is estimated at, with what a chat template puts around a message; the model counts 1. */
 const ESTIMATED = 5;
 
-/** The server has seen that there are keys. */
-async function untilShut(server: ComposedServer): Promise<void> {
+/** The server has seen that there are keys, and these, in each of its processes. */
+async function untilShut(server: ComposedServer, ...keys: readonly string[]): Promise<void> {
   await whenEachAnswers(server, '/v1/models', 401);
+  for (const key of keys) await whenEachAnswers(server, '/v1/models', 200, withKey(key));
 }
 
 const withAdmin = flag('auth.admin-keys', [ADMIN]);
@@ -51,7 +53,7 @@ describe('a key', () => {
       for (let index = 0; index < count; index += 1) answers.push(await generate(server, {}, withKey(key)));
       return answers;
     };
-    await untilShut(server);
+    await untilShut(server, alice, bob);
     expect((await statuses(alice, 4)).map(({ status }) => status)).toEqual([200, 200, 200, 429]);
     expect((await statuses(bob, 3)).map(({ status }) => status)).toEqual([200, 200, 429]);
     const refused = await generate(server, {}, withKey(alice));
@@ -118,13 +120,14 @@ describe('a key', () => {
   });
 
   test('shares what its team may use', async () => {
+    await farFromMidnight();
     const server = await start([
       ...withAdmin,
       ...flag('limits.teams', { red: { token_budget_per_day: 40 } }),
     ]);
     const one = await createKey(server, { name: 'one', team: 'red' });
     const other = await createKey(server, { name: 'other', team: 'red' });
-    await untilShut(server);
+    await untilShut(server, one, other);
     expect((await generate(server, { max_tokens: 30 }, withKey(one))).status).toBe(200);
     const refused = await generate(server, { max_tokens: 30 }, withKey(other));
     expect(refused.status).toBe(429);
@@ -265,6 +268,7 @@ describe('a reload', () => {
 
 describe('money', () => {
   test('is counted by the prices of the models, and a budget is spent by what was used', async () => {
+    await farFromMidnight();
     const server = await start([
       ...flag('prices.models', { demo: { prompt: 0, completion: 1_000_000 } }),
       ...flag('limits.all', { budget_per_day: 12 }),
