@@ -100,6 +100,7 @@ export class RequestContext {
   readonly #headers: string[] = [];
   readonly #services: ContextServices;
   #closeListeners: (() => void)[] | undefined;
+  #hasLimitHeaders = false;
   /** A body in pieces is framed as chunks here. */
   #framesChunks = false;
 
@@ -182,8 +183,13 @@ export class RequestContext {
     headers.push(name, value);
   }
 
-  /** Names and values, alternating: see `setHeader`. */
-  setHeaders(headers: readonly string[]): void {
+  /** Names and values, alternating: see `setHeader`. The first time none of them is there: nothing else sets these. */
+  setLimitHeaders(headers: readonly string[]): void {
+    if (!this.#hasLimitHeaders) {
+      this.#hasLimitHeaders = true;
+      this.#headers.push(...headers);
+      return;
+    }
     for (let at = 0; at < headers.length; at += 2) {
       const [name, value] = [headers[at], headers[at + 1]];
       if (name !== undefined && value !== undefined) this.setHeader(name, value);

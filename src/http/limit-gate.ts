@@ -326,7 +326,7 @@ export class LimitGate implements RefusalObserver {
     const { clock, protocolAt } = this.#options;
     const { limitHeaders } = protocolAt(context.routePath);
     const wallNow = clock.wallNow();
-    context.setHeaders(this.#texts.headersOf(known, { first, refused, wallNow, limitHeaders }));
+    context.setLimitHeaders(this.#texts.headersOf(known, { first, refused, wallNow, limitHeaders }));
   }
 }
 

@@ -142,7 +142,7 @@ function request() {
     isClosed: false,
     trace: { consumed: undefined as undefined | { tries: ConsumedTry[] } },
     onClose: (end: () => void) => void ends.push(end),
-    setHeaders: (all: readonly string[]) => {
+    setLimitHeaders: (all: readonly string[]) => {
       for (let at = 0; at < all.length; at += 2) headers.set(all[at] ?? '', all[at + 1] ?? '');
     },
   };
