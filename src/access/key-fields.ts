@@ -174,7 +174,7 @@ function expiryOf(
     return now + seconds * 1000;
   }
   if (at === undefined || at === null) return at;
-  const time = ISO_TIME.test(at) ? Date.parse(at) : Number.NaN;
+  const time = ISO_TIME.test(at) && isCalendarDay(at) ? Date.parse(at) : Number.NaN;
   if (Number.isNaN(time))
     throw invalid(
       'expires_at',
@@ -182,6 +182,13 @@ function expiryOf(
     );
   if (time <= now) throw invalid('expires_at', `expires_at is ${JSON.stringify(at)}, which has passed.`);
   return time;
+}
+
+/** `Date.parse` takes 30 February for 2 March. */
+function isCalendarDay(at: string): boolean {
+  const day = at.slice(0, 'yyyy-mm-dd'.length);
+  const time = Date.parse(day);
+  return !Number.isNaN(time) && new Date(time).toISOString().startsWith(day);
 }
 
 /** A date alone begins at midnight UTC; a time has its zone. */

@@ -96,9 +96,9 @@ interface Entry {
 }
 
 function entryOf(line: Line): Entry {
-  if (line.kind === 'text') return listEntry(line.text, line.place);
+  if (line.kind === 'text') return listEntry(line.text, line.place, { isPlain: true });
   const { value, place } = line;
-  if (typeof value === 'string') return listEntry(value, place);
+  if (typeof value === 'string') return listEntry(value, place, { isPlain: false });
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new ConfigError(`${place} must be a key, or an object with name and key, or name and hash.`);
   const { key, hash, ...fields } = value as Readonly<Record<string, unknown>>;
@@ -108,12 +108,16 @@ function entryOf(line: Line): Entry {
 }
 
 /** `KEY`, `NAME KEY`; a hash in place of the key as `sha256:` and 64 hexadecimal digits. */
-function listEntry(text: string, place: string): Entry {
+function listEntry(text: string, place: string, { isPlain }: { readonly isPlain: boolean }): Entry {
   const at = text.search(/\s+\S+$/);
   const name = at === -1 ? undefined : text.slice(0, at).trim();
   const secret = at === -1 ? text : text.slice(at).trim();
   if (name !== undefined && /^(sk-|sha256:)/.test(name))
     throw new ConfigError(`${place}: the name looks like a key. Write the name first, then the key.`);
+  if (isPlain && secret.includes(','))
+    throw new ConfigError(
+      `${place} has a comma, and looks like a table. Write NAME KEY, or JSON, which may have any key.`,
+    );
   const [, hash] = PREFIXED_HASH.exec(secret) ?? [];
   return {
     secret: hash === undefined ? { key: keyIn(secret, place) } : { hash: hash.toLowerCase() },
@@ -122,6 +126,11 @@ function listEntry(text: string, place: string): Entry {
 }
 
 function keyIn(value: unknown, place: string): string {
+  // A hash that was cut off would be a key of its own, and whoever knows the hash could call with it.
+  if (typeof value === 'string' && /^sha256:/i.test(value))
+    throw new ConfigError(
+      `${place}: sha256: must be followed by 64 hexadecimal digits, the SHA-256 of the whole key; as "hash" in JSON.`,
+    );
   if (typeof value === 'string' && KEY.test(value)) return value;
   throw new ConfigError(
     `${place}: a key must have 8 to 512 characters, without spaces and letters beyond ASCII.`,

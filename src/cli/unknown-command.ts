@@ -24,6 +24,20 @@ const COMMAND_SYNONYMS: Readonly<Record<string, string>> = {
   complete: 'run',
   version: '--version',
 };
+/** The same within `llm-serve keys`, whose words mean other things outside of it: `rm` removes a model. */
+const KEY_COMMAND_SYNONYMS: Readonly<Record<string, string>> = {
+  add: 'create',
+  new: 'create',
+  ls: 'list',
+  info: 'show',
+  get: 'show',
+  set: 'change',
+  edit: 'change',
+  update: 'change',
+  rm: 'revoke',
+  remove: 'revoke',
+  delete: 'revoke',
+};
 /** Also names of other programs: `qwen3:4b`, `Qwen/Qwen3-4B`. */
 const LOOKS_LIKE_MODEL = /[:/]|\.gguf$/i;
 
@@ -79,24 +93,30 @@ export function rejectUnknownWithin(group: Command): void {
 
 /** `commands`: the known names, in the command `group` if there is one. */
 export function rejectUnknownCommand(word: string, commands: readonly string[], group?: string): never {
-  const within = (name: string) => (group === undefined ? name : `${group} ${name}`);
-  const suggestion = suggestionFor(word, commands, within);
+  const within = (name: string) => behind(group, name);
+  const suggestion = suggestionFor(word, commands, group);
   throw new ConfigError(
     `There is no command ${JSON.stringify(within(word))}. ${suggestion === undefined ? '' : `Did you mean llm-serve ${suggestion}? `}` +
       `Commands: ${commands.map(within).join(', ')}. llm-serve ${within('--help')} describes them.`,
   );
 }
 
+function behind(group: string | undefined, name: string): string {
+  return group === undefined ? name : `${group} ${name}`;
+}
+
 function suggestionFor(
   word: string,
   commands: readonly string[],
-  within: (name: string) => string,
+  group: string | undefined,
 ): string | undefined {
+  const known = word.toLowerCase();
+  const synonyms = group === 'keys' ? KEY_COMMAND_SYNONYMS : COMMAND_SYNONYMS;
+  const meant = Object.hasOwn(synonyms, known) ? synonyms[known] : nearest(known, commands);
+  if (group === 'keys') return meant === undefined ? undefined : behind(group, meant);
   if (LOOKS_LIKE_MODEL.test(word)) return `--model ${word}`;
   const model = MODELS.find(({ name }) => name === word || name.startsWith(`${word}-`));
   if (model !== undefined) return `--model ${model.name}`;
-  const known = word.toLowerCase();
-  if (Object.hasOwn(COMMAND_SYNONYMS, known)) return COMMAND_SYNONYMS[known];
-  const meant = nearest(known, commands);
-  return meant === undefined ? undefined : within(meant);
+  if (meant === undefined || Object.hasOwn(synonyms, known)) return meant;
+  return behind(group, meant);
 }

@@ -77,7 +77,11 @@ export function loadConfig(given: ConfigSources): LoadedConfig {
   return {
     config,
     sources: cameFrom,
-    warnings: [...unknownVariables(sources.environment), ...pricesOfNoModel(config)],
+    warnings: [
+      ...unknownVariables(sources.environment),
+      ...pricesOfNoModel(config),
+      ...limitsOfNothing(config),
+    ],
   };
 }
 
@@ -90,6 +94,25 @@ function pricesOfNoModel({ prices, models }: Config): string[] {
       (name) =>
         `prices.models has ${JSON.stringify(name)}, which is the id of no model: it prices nothing. Models: ${ids.join(', ')}.`,
     );
+}
+
+/** As above: a limit that is misspelt holds for nobody. */
+function limitsOfNothing({ limits, models, auth }: Config): string[] {
+  const ids = models.map(({ id }) => id);
+  const names = new Set(auth.api_keys.map(({ name }) => name));
+  const ofModels = Object.keys(limits.models)
+    .filter((name) => !ids.includes(name))
+    .map(
+      (name) =>
+        `limits.models has ${JSON.stringify(name)}, which is the id of no model: it limits nothing. Models: ${ids.join(', ')}.`,
+    );
+  const ofKeys = Object.keys(limits.keys)
+    .filter((name) => !names.has(name))
+    .map(
+      (name) =>
+        `limits.keys has ${JSON.stringify(name)}, which is the name of no key of auth.api_keys: it limits nothing. Limits of keys of access.store are set with llm-serve keys change.`,
+    );
+  return [...ofModels, ...ofKeys];
 }
 
 function readFile(file: { name: string; text: string }, environment: ConfigSources['environment']): Tree {

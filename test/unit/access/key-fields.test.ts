@@ -80,6 +80,8 @@ describe('readNewKey', () => {
       { name: 'a', expires_at: '2027-02-01T11:00:00' },
       'but must be a date and time',
     ],
+    ['a day that no calendar has', { name: 'a', expires_at: '2027-02-30' }, 'but must be a date'],
+    ['the same with a time', { name: 'a', expires_at: '2027-11-31T11:00:00Z' }, 'but must be a date'],
     ['two ends', { name: 'a', expires_at: '2028-01-01', expires_in: 5 }, 'leave one of them out.'],
     ['no object', 5, 'The key is 5, but must be an object.'],
   ])('refuses %s', (_, fields, message) => {

@@ -48,6 +48,13 @@ describe('readImportedKeys', () => {
     expect(read(JSON.stringify(entries, null, 2))).toEqual(expected);
   });
 
+  it('takes a key with a comma as JSON', () => {
+    expect(read('"key,number,1"\n{"key":"key,number,2"}').map((each) => 'key' in each && each.key)).toEqual([
+      'key,number,1',
+      'key,number,2',
+    ]);
+  });
+
   it('gives names that are free', () => {
     expect(
       read('key-number-1\nimported-2 key-number-2\nkey-number-3', {}, ['imported-1']).map(({ name }) => name),
@@ -84,6 +91,13 @@ describe('readImportedKeys', () => {
       'Line 1: hash must be the SHA-256 of the whole key',
     ],
     ['a field that does not exist', '[{"key":"secret-key-1","limit":1}]', 'Entry 1: limit is not known.'],
+    [
+      'a hash that is cut off, which would be a key that opens the door',
+      'alice sha256:secret-key-1',
+      'Line 1: sha256: must be followed by 64 hexadecimal digits',
+    ],
+    ['the same as a key', '{"key":"sha256:secret-key-1"}', 'Line 1: sha256: must be followed by'],
+    ['a table with commas', 'name,key\nalice,secret-key-1', 'Line 1 has a comma, and looks like a table.'],
     ['a number', '[5]', 'Entry 1 must be a key, or an object'],
   ])('refuses %s, and shows no secret', (_, text, message) => {
     const refusal = refusalOf(text);

@@ -32,6 +32,17 @@ it.each([
   );
 });
 
+it.each([
+  ['delete', 'Did you mean llm-serve keys revoke? '],
+  ['lst', 'Did you mean llm-serve keys list? '],
+  ['start', ''],
+  ['qwen3', ''],
+])('keys %s is not taken for a command or a model outside of keys', (word, suggestion) => {
+  expect(() => rejectUnknownCommand(word, ['create', 'list', 'revoke'], 'keys')).toThrow(
+    `There is no command "keys ${word}". ${suggestion}Commands: keys create, keys list, keys revoke.`,
+  );
+});
+
 it.each(['walk', 'constructor', ''])('%s is refused with the commands there are', (word) => {
   expect(() => rejectUnknownCommand(word, COMMANDS)).toThrow(
     `There is no command "${word}". Commands: serve, check-config, models. llm-serve --help describes them.`,

@@ -182,6 +182,20 @@ describe('precedence of the shortcut', () => {
     ]);
   });
 
+  it('warns of limits of a model and of a configured key that are not there', () => {
+    const text = `
+models: [{ id: a, targets: [{ backend: scripted, model: x }] }]
+auth: { api_keys: [{ name: alice, key: secret-key-1 }] }
+limits:
+  models: { a: { requests_per_minute: 1 }, b: { requests_per_minute: 1 } }
+  keys: { alice: { requests_per_minute: 1 }, alcie: { requests_per_minute: 1 } }
+`;
+    expect(load({ text }).warnings).toEqual([
+      'limits.models has "b", which is the id of no model: it limits nothing. Models: a.',
+      'limits.keys has "alcie", which is the name of no key of auth.api_keys: it limits nothing. Limits of keys of access.store are set with llm-serve keys change.',
+    ]);
+  });
+
   it('in the environment gives way to models given by flag', () => {
     const models = '[{"id":"from-flag","targets":[{"backend":"ollama","model":"x"}]}]';
     expect(load({ environment, flags: { models } }).config.default_model).toBe('from-flag');
