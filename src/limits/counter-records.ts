@@ -1,6 +1,6 @@
 /**
  * The numbers of all counters, 64 bytes each, side by side in one array: with many keys a decision waits for memory, and here it waits once
- * for a counter. A counter is its number. Owns the records; a number whose counter was closed is given to another, with a newer generation.
+ * for a counter. A counter is its number. Owns the records; a number whose counter was closed is given to another, with another generation.
  */
 import type { Milliseconds } from '../core/clock.ts';
 
@@ -40,7 +40,8 @@ export class CounterRecords {
   #listedAt: Float64Array;
   #used: number;
   #firstClosed: number;
-  /** How many were closed, ever: the generation of the next one that is opened with a number that was another's. Goes round after 2^32. */
+  /** How many had been closed when it was opened; Infinity: it is closed. Apart too: only whoever settles looks at it. */
+  #openedAfter: Float64Array;
   #closed: number;
 
   constructor() {
@@ -48,23 +49,25 @@ export class CounterRecords {
     this.#numbers = new Float64Array(memory);
     this.#integers = new Int32Array(memory);
     this.#listedAt = new Float64Array(INITIAL_RECORDS);
+    this.#openedAfter = new Float64Array(INITIAL_RECORDS);
     this.#used = 0;
     this.#firstClosed = NONE;
     this.#closed = 0;
   }
 
-  /** Of any counter that is open, and stays so, its generation is not newer than this. */
-  get newestGeneration(): number {
+  /** How many were closed, ever. */
+  get closed(): number {
     return this.#closed;
   }
 
-  /** Whether its number is that of the counter that was open when `newestGeneration` was that. */
-  isSince(counter: number, newestGeneration: number): boolean {
-    return ((this.integer(counter, GENERATION) - newestGeneration) | 0) <= 0;
+  /** Whether a number that was a counter's when so many had been closed still is that counter's. */
+  isSince(counter: number, closed: number): boolean {
+    return (this.#openedAfter[counter] as number) <= closed;
   }
 
   open(family: number): number {
     const counter = this.#firstClosed === NONE ? this.#added() : this.#reopened();
+    this.#openedAfter[counter] = this.#closed;
     this.setNumber(counter, SUM, 0);
     this.setNumber(counter, OLDEST_AT, Number.POSITIVE_INFINITY);
     this.setNumber(counter, NEWEST_BEGAN_AT, Number.NEGATIVE_INFINITY);
@@ -76,8 +79,9 @@ export class CounterRecords {
   }
 
   close(counter: number): void {
-    this.#closed = (this.#closed + 1) | 0;
-    this.setInteger(counter, GENERATION, this.#closed);
+    this.#closed += 1;
+    this.#openedAfter[counter] = Number.POSITIVE_INFINITY;
+    this.setInteger(counter, GENERATION, this.integer(counter, GENERATION) + 1);
     this.setInteger(counter, NEXT, this.#firstClosed);
     this.#firstClosed = counter;
   }
@@ -127,8 +131,13 @@ export class CounterRecords {
     this.#numbers = new Float64Array(memory);
     this.#integers = new Int32Array(memory);
     this.#integers.set(former);
-    const listedAt = this.#listedAt;
-    this.#listedAt = new Float64Array(2 * listedAt.length);
-    this.#listedAt.set(listedAt);
+    this.#listedAt = twiceAsLong(this.#listedAt);
+    this.#openedAfter = twiceAsLong(this.#openedAfter);
   }
+}
+
+function twiceAsLong(array: Float64Array): Float64Array {
+  const longer = new Float64Array(2 * array.length);
+  longer.set(array);
+  return longer;
 }

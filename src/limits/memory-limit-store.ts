@@ -28,8 +28,8 @@ interface MemoryAdmission extends LimitAdmission {
   readonly at: Milliseconds;
   /** In the order of the charges. */
   readonly counters: readonly number[];
-  /** What was the newest generation then: a counter with a newer one is another. */
-  readonly newestGeneration: number;
+  /** How many counters had been closed then: one that was opened after more is another. */
+  readonly closed: number;
 }
 
 /** When a counter of requests at the same time has room is not known. */
@@ -98,7 +98,7 @@ export class MemoryLimitStore implements LimitStore {
   }
 
   settle(admission: LimitAdmission, amounts: readonly number[]): void {
-    const { charges, counters, newestGeneration, at } = admission as MemoryAdmission;
+    const { charges, counters, closed, at } = admission as MemoryAdmission;
     this.#moment.advance();
     const { now } = this.#moment;
     for (let index = 0; index < charges.length; index += 1) {
@@ -106,7 +106,7 @@ export class MemoryLimitStore implements LimitStore {
       const { bound, amount } = charge;
       const more = (amounts[index] ?? amount) - amount;
       let counter = counters[index] as number;
-      if (!this.#records.isSince(counter, newestGeneration)) {
+      if (!this.#records.isSince(counter, closed)) {
         // It looked idle: what it counted has left, or that was nothing.
         if (more <= 0) continue;
         const found = this.#find(charge);
@@ -236,7 +236,7 @@ export class MemoryLimitStore implements LimitStore {
         this.#windows.add(counter, this.#moment.now, amount, bound.joinWithinMs ?? 0);
       else this.#addToSum(counter, amount);
     }
-    return { charges, at: this.#moment.now, counters, newestGeneration: this.#records.newestGeneration };
+    return { charges, at: this.#moment.now, counters, closed: this.#records.closed };
   }
 
   #sweepCounted({ charges, counters }: MemoryAdmission, isNew: readonly boolean[] | undefined): void {

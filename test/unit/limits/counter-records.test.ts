@@ -6,7 +6,7 @@ it('tells whether a number still is the counter that it was', () => {
   const records = new CounterRecords();
   const kept = records.open(0);
   const dropped = records.open(0);
-  const then = records.newestGeneration;
+  const then = records.closed;
   records.close(dropped);
   expect(records.isSince(kept, then)).toBe(true);
   expect(records.isSince(dropped, then)).toBe(false);
@@ -16,13 +16,13 @@ it('tells one counter from the next with the same number', () => {
   const records = new CounterRecords();
   const former = records.open(0);
   records.setNumber(former, SUM, 7);
-  const then = records.newestGeneration;
+  const then = records.closed;
   records.close(former);
   const latter = records.open(0);
   expect(latter).toBe(former);
   expect(records.number(latter, SUM)).toBe(0);
   expect(records.isSince(latter, then)).toBe(false);
-  expect(records.isSince(latter, records.newestGeneration)).toBe(true);
+  expect(records.isSince(latter, records.closed)).toBe(true);
 });
 
 it('does not take a counter that was opened anew before for a later one', () => {
@@ -30,7 +30,7 @@ it('does not take a counter that was opened anew before for a later one', () => 
   const other = records.open(0);
   records.close(records.open(0));
   const reopened = records.open(0);
-  const then = records.newestGeneration;
+  const then = records.closed;
   records.close(other);
   records.close(records.open(0));
   expect(records.isSince(reopened, then)).toBe(true);
