@@ -271,7 +271,7 @@ function errorsPage() {
     '',
     made,
     '',
-    'The body is `{"error":{"code","message","param","request_id"}}`. 429 and 503 carry `Retry-After` (at least 1) and `X-Reject-Reason`; a 504 carries `x-should-retry: false`. 499 appears in the log only: the client had disconnected.',
+    'The body is `{"error":{"code","message","param","request_id"}}`. 429 and 503 carry `X-Reject-Reason`, and `Retry-After` (at least 1) unless waiting can’t help: a request that is larger than its limit ever allows has none; a 504 carries `x-should-retry: false`. 499 appears in the log only: the client had disconnected.',
     '',
     row('status', 'code', 'meaning', 'a retry may succeed'),
     row('---', '---', '---', '---'),

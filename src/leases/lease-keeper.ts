@@ -192,15 +192,19 @@ export class LeaseKeeper {
   }
 
   #noteFailure(error: unknown): void {
-    const { log, clock, shownAddress, settings } = this.#options;
+    const { log, clock, shownAddress } = this.#options;
     const { failsSince = Number.POSITIVE_INFINITY } = this.#leases;
     if (this.#isAway || this.#isClosed || clock.now() - failsSince < AWAY_AFTER_MS) return;
     this.#isAway = true;
     const message = error instanceof Error ? error.message : String(error);
-    log.warn(
-      `The lease store at ${shownAddress} can't be asked: ${message} ${MEANWHILE[settings.onFailure]}`,
-      { reason: reasonOf(error) },
-    );
+    log.warn(`The lease store at ${shownAddress} can't be asked: ${message} ${MEANWHILE[this.#meanwhile]}`, {
+      reason: reasonOf(error),
+    });
+  }
+
+  get #meanwhile(): keyof typeof MEANWHILE {
+    if (this.#options.settings.onFailure === 'stop') return 'stop';
+    return this.#names.some((name) => this.#leases.evenShareOf(name) !== undefined) ? 'share' : 'unknown';
   }
 
   #inTime<Answer>(answer: Promise<Answer>): Promise<Answer> {
@@ -235,6 +239,8 @@ class LateAnswer extends Error {
 const MEANWHILE = {
   share:
     'When the leases have ended, this replica uses its even share of shared slots, by the replicas that there were last (leases.on_failure).',
+  unknown:
+    'This replica has not been there for long enough to know how many share the slots: it begins nothing at shared targets until the store is back, and /ready says so.',
   stop: 'When the leases have ended, this replica begins nothing at shared targets (leases.on_failure).',
 } as const;
 

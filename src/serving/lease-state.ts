@@ -6,6 +6,16 @@ export interface LeaseState {
   readonly targets: readonly (LeasedSlots & { readonly shared: string })[];
 }
 
+/**
+ * Shared targets at which this server can begin nothing until the store is back, while others may: it does not know how many share the
+ * slots, or its even share is none. Where all wait for the store (`leases.on_failure: stop`), there is none.
+ */
+export function withoutShare(state: LeaseState | undefined): ReadonlySet<string> {
+  if (state === undefined || state.store === 'up') return new Set();
+  const without = state.targets.filter(({ basis, even_share }) => basis !== 'lease' && !even_share);
+  return new Set(without.map(({ shared }) => shared));
+}
+
 export interface LeaseView {
   /** Undefined: slots are not leased. */
   state(): LeaseState | undefined;

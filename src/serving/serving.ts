@@ -26,7 +26,7 @@ import { type EmbeddingCall, embed } from './embed.ts';
 import { fallbackChain, missingAbility } from './fallback-models.ts';
 import { ServedGeneration } from './generate.ts';
 import type { GenerationCall, GenerationServices } from './generation-attempt.ts';
-import type { LeaseState, LeaseView } from './lease-state.ts';
+import { type LeaseState, type LeaseView, withoutShare } from './lease-state.ts';
 import { liveRequests, liveTarget } from './live-requests.ts';
 import { type ControlOptions, LocalControl } from './local-control.ts';
 import type { ModelLoad, ServingControl } from './serving-control.ts';
@@ -213,9 +213,14 @@ export class Serving {
     return generation;
   }
 
-  readiness(): Readiness {
+  /** `leases`: of the process that has them. */
+  readiness(leases: LeaseState | undefined): Readiness {
     const { retries } = this.#services;
-    return this.#targets.readiness({ draining: this.drain.draining, fallbacksOf: retries.fallbacksOf });
+    return this.#targets.readiness({
+      draining: this.drain.draining,
+      fallbacksOf: retries.fallbacksOf,
+      withoutShare: withoutShare(leases),
+    });
   }
 
   /** Undefined: slots are not leased, or another process does it. */

@@ -232,13 +232,17 @@ export class Targets {
   readiness({
     draining,
     fallbacksOf = () => [],
+    withoutShare = new Set(),
   }: {
     readonly draining: boolean;
     readonly fallbacksOf?: (model: ModelId) => readonly ModelId[];
+    /** Shared targets of whose slots this server may give none now. */
+    readonly withoutShare?: ReadonlySet<string>;
   }): Readiness {
     const models = [...this.#models].map(([id, targets]) => {
-      const own = modelReadiness(id, targets);
-      if (own.status === 'ready') return own;
+      const own = modelReadiness(id, targets, withoutShare);
+      // What waits for slots of shared targets goes to no fallback model.
+      if (own.status === 'ready' || own.reason === 'lease_store_away') return own;
       const fallback = fallbacksOf(id).find((other) => this.of(other).some(getsRequests));
       return fallback === undefined ? own : { ...own, fallback };
     });
@@ -290,6 +294,7 @@ type NotReadyReason =
   | 'model_not_found'
   | 'backend_unreachable'
   | 'backend_failed'
+  | 'lease_store_away'
   | 'draining';
 
 interface ModelReadiness {
@@ -322,7 +327,11 @@ const REASONS: readonly (readonly [TargetState, NotReadyReason])[] = [
   ['unreachable', 'backend_unreachable'],
 ];
 
-function modelReadiness(id: ModelId, targets: readonly Target[]): ModelReadiness {
+function modelReadiness(
+  id: ModelId,
+  targets: readonly Target[],
+  withoutShare: ReadonlySet<string>,
+): ModelReadiness {
   const shown = targets.map(({ id: name, backendName, status, health }) => ({
     name,
     backend: backendName,
@@ -330,7 +339,10 @@ function modelReadiness(id: ModelId, targets: readonly Target[]): ModelReadiness
     loaded: status.loaded,
     health,
   }));
-  if (targets.some(getsRequests)) return { id, status: 'ready', targets: shown };
+  const asked = targets.filter(getsRequests);
+  if (asked.some(({ sharedAs }) => sharedAs === undefined || !withoutShare.has(sharedAs)))
+    return { id, status: 'ready', targets: shown };
+  if (asked.length > 0) return { id, status: 'not_ready', reason: 'lease_store_away', targets: shown };
   const why = REASONS.find(([state]) => targets.some(({ status }) => status.state === state));
   // Those that could serve are drained: another one is always in service.
   return { id, status: 'not_ready', reason: why?.[1] ?? 'draining', targets: shown };

@@ -114,6 +114,18 @@ describe('servers that lease the slots of a target they share', () => {
     for (const replica of all) await replica.stopAsking();
   });
 
+  it('are not ready where they have started without the store, until it is back', async () => {
+    await valkey.kill();
+    const late = await start('late');
+    await late.logged(({ msg }) => msg.includes('has not been there for long enough'));
+    const ready = await fetch(`${late.url}/ready`);
+    expect(ready.status).toBe(503);
+    expect(await ready.json()).toMatchObject({ status: 'not_ready', reason: 'lease_store_away' });
+    await valkey.restart();
+    await expect.poll(async () => (await fetch(`${late.url}/ready`)).status).toBe(200);
+    await expect.poll(() => late.leased()).toMatchObject({ basis: 'lease', slots: 1 });
+  });
+
   it('go on with the leases they hold while the store stands still for less than that', async () => {
     const flags = ['--leases.lease-seconds', '8', '--leases.on-failure', 'stop'];
     const all = await Promise.all([start('one', flags), start('two', flags)]);

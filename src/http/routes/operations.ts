@@ -120,6 +120,7 @@ const ReadyAnswer = Type.Object({
       'model_not_found',
       'backend_unreachable',
       'backend_failed',
+      'lease_store_away',
       'draining',
       'stalled',
     ]),
@@ -180,7 +181,7 @@ export function operationsRoutes(options: OperationsOptions): readonly EdgeRoute
       const slot_leases = await leases();
       const shownWorkers = workers && workersAnswer(workers());
       const readiness = {
-        ...serving.readiness(),
+        ...serving.readiness(slot_leases),
         ...(shownWorkers?.status === 'stalled' && STALLED),
         ...(slot_leases && { slot_leases }),
         ...(shownWorkers && { workers: shownWorkers }),

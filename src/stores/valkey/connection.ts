@@ -88,13 +88,22 @@ export class ValkeyConnection implements ScriptRunner {
     try {
       return await this.#client.evalsha(script.sha1, keys.length, ...keys, ...args);
     } catch (error) {
-      if (!isUnknownScript(error)) throw failureOf(error);
+      if (!isUnknownScript(error)) throw this.#failureOf(error);
     }
     try {
       return await this.#client.eval(script.lua, keys.length, ...keys, ...args);
     } catch (error) {
       throw failureOf(error);
     }
+  }
+
+  /** Where there is no connection: why there is none. */
+  #failureOf(error: unknown): ValkeyFailure {
+    const failure = failureOf(error);
+    if (failure.mayBeDone || failure.reason !== 'unreachable' || this.#lastError === undefined)
+      return failure;
+    const { reason, message } = this.#lastError;
+    return new ValkeyFailure(reason, message, { mayBeDone: false });
   }
 
   async close(): Promise<void> {

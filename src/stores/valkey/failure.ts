@@ -33,7 +33,8 @@ export class ValkeyFailure extends Error {
   readonly mayBeDone: boolean;
 
   constructor(reason: FailureReason, message: string, { mayBeDone }: { readonly mayBeDone: boolean }) {
-    super(message);
+    // More follows it in the log.
+    super(/[.!?]$/.test(message) ? message : `${message}.`);
     this.reason = reason;
     this.mayBeDone = mayBeDone;
   }
@@ -46,11 +47,25 @@ export class ValkeyFailure extends Error {
 export function failureOf(error: unknown): ValkeyFailure {
   if (error instanceof ValkeyFailure) return error;
   const name = error instanceof Error ? error.name : '';
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   const known = BY_TEXT.find(([text]) => message.includes(text) || name === text);
   if (known) return new ValkeyFailure(known[1], message, { mayBeDone: false });
   // What the server answered begins with a word in capitals, and was not done.
   if (name === 'ReplyError') return new ValkeyFailure('other', message, { mayBeDone: false });
-  const wasNeverSent = message.includes("isn't writeable");
-  return new ValkeyFailure('unreachable', message, { mayBeDone: !wasNeverSent });
+  // What the client library says of itself names its options, not what has happened.
+  if (message.includes("isn't writeable"))
+    return new ValkeyFailure('unreachable', 'There is no connection.', { mayBeDone: false });
+  const wasLost = name === 'MaxRetriesPerRequestError';
+  return new ValkeyFailure(
+    'unreachable',
+    wasLost ? 'The connection was lost before the answer came.' : message,
+    { mayBeDone: true },
+  );
+}
+
+/** Where a name has several addresses and none answers, the message is empty. */
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code } = error as { readonly code?: unknown };
+  return error.message === '' && typeof code === 'string' ? code : error.message;
 }

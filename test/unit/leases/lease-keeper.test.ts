@@ -107,6 +107,19 @@ describe('the keeper of leases', () => {
     expect(about[0]).toContain('It is gone. When the leases have ended, this replica uses its even share');
   });
 
+  it('promises no even share where it does not know how many there are', async () => {
+    const { clock, state, seen, keeper } = await kept();
+    clock.leapMs = 5000;
+    state.isAway = true;
+    await clock.advance(1000);
+    state.isAway = false;
+    await clock.advance(500);
+    state.isAway = true;
+    await clock.advance(4000);
+    expect(keeper.held()).toMatchObject([{ basis: 'none', evenShare: undefined }]);
+    expect(seen.logged.at(-1)).toContain('It is gone. This replica has not been there for long enough');
+  });
+
   it('takes a store that does not answer for away, and asks again', async () => {
     const { clock, state, seen } = await kept();
     state.isSilent = true;

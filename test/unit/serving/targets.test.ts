@@ -186,6 +186,23 @@ describe('readiness', () => {
     expect(readiness.reason ?? readiness.status).toBe(expected);
   });
 
+  it('is lease_store_away where none of the slots of its targets may be given, whatever fallback there is', () => {
+    const leased = (name: string) => Object.assign(targetWith(READY).target, { sharedAs: name });
+    const other = targetWith(READY, { model: 'b' }).target;
+    const readiness = (...targets: readonly Target[]) => {
+      const withoutShare = new Set(['gpu-1']);
+      const { status, reason } = targetsOf(...targets, other).readiness({
+        draining: false,
+        fallbacksOf: () => ['b'],
+        withoutShare,
+      });
+      return reason ?? status;
+    };
+    expect(readiness(leased('gpu-1'))).toBe('lease_store_away');
+    expect(readiness(leased('gpu-1'), leased('gpu-2'))).toBe('ready');
+    expect(readiness(leased('gpu-1'), targetWith(READY).target)).toBe('ready');
+  });
+
   it('is draining whatever the state of the targets', () => {
     expect(targetsOf(targetWith(READY).target).readiness({ draining: true })).toMatchObject({
       status: 'not_ready',
