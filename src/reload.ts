@@ -1,6 +1,6 @@
 /** Puts another configuration in force while the server runs: POST /admin/reload, SIGHUP, a changed file. */
 import type { BackendEnvironment } from './backends/backend-definition.ts';
-import type { StoredKeys } from './config/access-rules.ts';
+import { rateLimitNotice, type StoredKeys } from './config/access-rules.ts';
 import type { Config } from './config/config.ts';
 import { ConfigError } from './config/config-error.ts';
 import type { LoadedConfig } from './config/load.ts';
@@ -126,8 +126,9 @@ export class Reloader {
 
   /** The store holds its first key: what is decided by whether there are keys is decided again. */
   keysChanged(): void {
-    const { edge, keys, workers } = this.#options;
+    const { edge, keys, workers, log } = this.#options;
     Object.assign(edge, edgeSettings(this.#running, keys, workers));
+    if (this.#running.rate_limit.enabled === 'with_keys') log.info(rateLimitNotice(this.#running, keys));
   }
 
   #refuseWhileDraining(): void {

@@ -100,10 +100,14 @@ export function accessNotices(
   return [rateLimitNotice(config, stored), ...adminNotices(config, stored)];
 }
 
-function rateLimitNotice(config: Pick<Config, 'auth' | 'server' | 'rate_limit'>, stored: StoredKeys): string {
+/** Also when the first key has come: it may turn the limit on. */
+export function rateLimitNotice(
+  config: Pick<Config, 'auth' | 'server' | 'rate_limit'>,
+  stored: StoredKeys,
+): string {
   const { enabled, requests, window_seconds } = config.rate_limit;
   if (limitsRate(config, stored))
-    return `Rate limit: ${requests} requests in ${window_seconds} seconds for each key, or each address without one, as ${reasonToLimit(config, stored)}.`;
+    return `Rate limit: ${requests} requests in ${window_seconds} seconds for each key without another limit on requests, or each address without a key, as ${reasonToLimit(config, stored)}.`;
   return enabled === false
     ? 'Rate limit: off, as rate_limit.enabled is false.'
     : 'Rate limit: off, as the server listens on loopback without keys and no rate_limit key is set.';

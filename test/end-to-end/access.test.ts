@@ -218,7 +218,7 @@ describe('the limiter where nothing is said of it', () => {
     const server = await start(['--auth.api-keys', JSON.stringify([KEY])]);
     expect(await limitOf(server, { 'x-api-key': KEY })).toBe('60');
     expect((await banner(server)).msg).toBe(
-      'Rate limit: 60 requests in 60 seconds for each key, or each address without one, as auth.api_keys is set.',
+      'Rate limit: 60 requests in 60 seconds for each key without another limit on requests, or each address without a key, as auth.api_keys is set.',
     );
   });
 
@@ -226,7 +226,7 @@ describe('the limiter where nothing is said of it', () => {
     const server = await start([], { LLM_SERVE_RATE_LIMIT__WINDOW_SECONDS: '30' });
     expect(await limitOf(server)).toBe('60');
     expect((await banner(server)).msg).toBe(
-      'Rate limit: 60 requests in 30 seconds for each key, or each address without one, as rate_limit is set.',
+      'Rate limit: 60 requests in 30 seconds for each key without another limit on requests, or each address without a key, as rate_limit is set.',
     );
   });
 });

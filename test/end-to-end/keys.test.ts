@@ -45,6 +45,18 @@ const whenKey = (server: RunningServer, key: string | undefined, status: number)
   whenEachAnswers(server, '/v1/models', status, key === undefined ? {} : withKey(key));
 
 describe('a server that runs', () => {
+  test('says that its first key has turned the rate limit on', async () => {
+    const { flags, run } = commandsIn(dataFolder());
+    const models = [{ id: 'm', targets: [{ backend: 'scripted', model: 'm' }] }];
+    const server = await startExecutable({
+      flags: ['--models', JSON.stringify(models), ...flags],
+      endsWith: onTestFinished,
+    });
+    await server.logged(({ msg }) => msg.startsWith('Rate limit: off, as the server listens on loopback'));
+    expect((await run(['create', '--name', 'alice'])).exitCode).toBe(0);
+    await server.logged(({ msg }) => /^Rate limit: 60 .* as access\.store has keys\.$/.test(msg));
+  });
+
   test('takes keys that are made, rotated and revoked at the command line, and stays shut without one', async () => {
     const folder = dataFolder();
     const { flags, json, run } = commandsIn(folder);
