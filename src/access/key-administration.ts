@@ -60,7 +60,7 @@ export class KeyAdministration {
 
   /** By its id or its name. Of a name that was used again, the key that is not revoked, or the newest. */
   async find(idOrName: string): Promise<KeyRecord> {
-    const records = await this.list();
+    const records = await answered(this.#store.named(idOrName));
     const found =
       records.find(({ id }) => id === idOrName) ??
       records.find(({ name, revokedAt }) => name === idOrName && revokedAt === undefined) ??

@@ -12,6 +12,8 @@ export interface KeyStore {
   revision(): Promise<number>;
   /** Revoked ones included, in the order in which they were added. */
   list(): Promise<readonly KeyRecord[]>;
+  /** Those of that id or that name, in the same order: a name of revoked keys may be used again. */
+  named(idOrName: string): Promise<readonly KeyRecord[]>;
   /** As `list`. */
   readAll(): Promise<KeysAtRevision>;
   /**

@@ -36,6 +36,10 @@ class MemoryKeys implements KeyStore {
     return [...this.#records.values()];
   }
 
+  async named(idOrName: string): Promise<readonly KeyRecord[]> {
+    return [...this.#records.values()].filter(({ id, name }) => id === idOrName || name === idOrName);
+  }
+
   async readAll(): Promise<KeysAtRevision> {
     return { revision: this.#revision, records: await this.list() };
   }

@@ -29,6 +29,8 @@ async function performOn(store: SqlStore, call: StoreCall): Promise<unknown> {
       return store.keys.revision();
     case 'keys.list':
       return store.keys.list();
+    case 'keys.named':
+      return store.keys.named(call.idOrName);
     case 'keys.readAll':
       return store.keys.readAll();
     case 'keys.changedSince':

@@ -29,6 +29,7 @@ export interface StoreThread {
 
 export type StoreCall =
   | { readonly name: 'open' | 'keys.revision' | 'keys.list' | 'keys.readAll' | 'close' }
+  | { readonly name: 'keys.named'; readonly idOrName: string }
   | { readonly name: 'keys.changedSince'; readonly revision: number }
   | { readonly name: 'keys.add'; readonly record: KeyRecord }
   | { readonly name: 'keys.change'; readonly known: KeyRecord; readonly changes: KeyChanges }
@@ -62,6 +63,7 @@ export class ThreadedStore implements Store {
     this.keys = {
       revision: () => this.#call<number>({ name: 'keys.revision' }),
       list: () => this.#call<readonly KeyRecord[]>({ name: 'keys.list' }),
+      named: (idOrName) => this.#call<readonly KeyRecord[]>({ name: 'keys.named', idOrName }),
       readAll: () => this.#call<KeysAtRevision>({ name: 'keys.readAll' }),
       changedSince: (revision) =>
         this.#call<KeysAtRevision | undefined>({ name: 'keys.changedSince', revision }),

@@ -44,6 +44,7 @@ export function watchedStore(store: Store, health: StoreHealth): Store {
     keys: {
       revision: () => health.watch('read', keys.revision()),
       list: () => health.watch('read', keys.list()),
+      named: (idOrName) => health.watch('read', keys.named(idOrName)),
       readAll: () => health.watch('read', keys.readAll()),
       changedSince: (revision) => health.watch('read', keys.changedSince(revision)),
       add: (record) => health.watch('write', keys.add(record)),

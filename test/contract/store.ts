@@ -97,6 +97,18 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
         expect((await store.keys.list()).map(({ id }) => id)).toEqual(['key_alice', 'key_bob', 'key_second']);
       });
 
+      test('a key is found by its id and by its name, with all that have had that name', async () => {
+        const former = fullKey('alice', { revokedAt: 1_700_000_000_001 });
+        const latter = fullKey('alice', { id: 'key_second', secrets: [secret('one'), secret('other')] });
+        const misleading = plainKey('bob', { name: 'key_second' });
+        for (const key of [former, plainKey('zoe'), latter, misleading]) await store.keys.add(key);
+        expect(await store.keys.named('alice')).toEqual([former, latter]);
+        expect(await store.keys.named('key_alice')).toEqual([former]);
+        expect(await store.keys.named('key_second')).toEqual([latter, misleading]);
+        expect(await store.keys.named('Alice')).toEqual([]);
+        expect(await store.keys.named("' OR '' = '")).toEqual([]);
+      });
+
       test('a secret opens one key only, of a revoked one too', async () => {
         await store.keys.add(plainKey('alice', { revokedAt: 1_700_000_000_001 }));
         const other = plainKey('bob', { secrets: [secret('hash-of-alice')] });

@@ -61,6 +61,7 @@ function keysAtRevision(which: string): string {
 
 /** The order that `recordsOf` needs. */
 export const IN_ORDER = 'ORDER BY k.number, s.position';
+export const NAMED_KEYS = `${KEYS_WITH_SECRETS} WHERE k.id = ? OR k.name = ? ${IN_ORDER}`;
 export const ALL_KEYS = `${keysAtRevision('TRUE')} ${IN_ORDER}`;
 /** By the index that finds them. */
 export const CHANGED_KEYS = `${keysAtRevision('k.revision > ?')} ORDER BY k.revision, k.number, s.position`;

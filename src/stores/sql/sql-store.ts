@@ -12,6 +12,7 @@ import {
   KEY_COLUMNS,
   KEYS_WITH_SECRETS,
   keyValues,
+  NAMED_KEYS,
   recordsOf,
   SECRET_COLUMNS,
   secretValues,
@@ -70,6 +71,10 @@ class SqlKeys implements KeyStore {
 
   async list(): Promise<readonly KeyRecord[]> {
     return (await this.readAll()).records;
+  }
+
+  async named(idOrName: string): Promise<readonly KeyRecord[]> {
+    return recordsOf(await this.#database.run(NAMED_KEYS, [idOrName, idOrName]));
   }
 
   async readAll(): Promise<KeysAtRevision> {

@@ -207,6 +207,7 @@ describe('a store that fails', () => {
       store: {
         revision: broken,
         list: broken,
+        named: broken,
         readAll: broken,
         changedSince: broken,
         add: broken,
@@ -219,5 +220,6 @@ describe('a store that fails', () => {
     expect(error.message).not.toContain('10.0.0.1');
     expect(error.cause).toBeInstanceOf(StoreError);
     expect((await refusalOf(keys.create({ name: 'alice' }))).code).toBe('store_unavailable');
+    expect((await refusalOf(keys.find('alice'))).code).toBe('store_unavailable');
   });
 });
