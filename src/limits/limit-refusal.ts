@@ -62,7 +62,7 @@ function errorOf(refusal: Refusal, currency: string): ServingError {
   const retryAfterSeconds = Math.max(1, Math.ceil(state.retryInMs / 1000));
   const left =
     state.remaining > 0
-      ? ` ${amountText(rule, state.remaining, currency)} remain, and the request may use ${amountText(rule, amount, currency)}.`
+      ? ` Left beside what requests under way may use: ${amountText(rule, state.remaining, currency)}; this one may use ${amountText(rule, amount, currency)}, less with a smaller bound of the answer.`
       : '';
   const reached = state.remaining > 0 ? 'is too low for the request now' : 'is reached';
   const when =

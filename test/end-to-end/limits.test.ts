@@ -278,7 +278,7 @@ describe('money', () => {
     expect(refused.json<{ error: { code: string; message: string } }>().error).toMatchObject({
       code: 'budget_exceeded',
       message: expect.stringContaining(
-        '12 USD per UTC day. 2 USD remain, and the request may use 3 USD. It begins anew at',
+        '12 USD per UTC day. Left beside what requests under way may use: 2 USD; this one may use 3 USD, less with a smaller bound of the answer. It begins anew at',
       ),
     });
     expect((await generate(server, { max_tokens: 2 })).status).toBe(200);

@@ -220,7 +220,9 @@ describe.each(['memory', 'promising', 'keeping', 'ahead'] as const)(
       await check(gate, other);
       const refusal = await reserve(gate, other, 10, 60);
       expect(refusal?.code).toBe('rate_limited');
-      expect(refusal?.message).toContain('30 tokens remain, and the request may use 70 tokens.');
+      expect(refusal?.message).toContain(
+        'Left beside what requests under way may use: 30 tokens; this one may use 70 tokens',
+      );
       one.used(['m', 10, 5]);
       gate.settle(one.context, undefined);
       gate.settle(one.context, undefined);

@@ -124,7 +124,7 @@ describe('a refusal', () => {
     [
       { perTeam: { tokens_per_hour: 100 } },
       { retryInMs: 1, remaining: 1 },
-      'The limit tokens_per_hour of the team red is too low for the request now: 100 tokens in any 60 minutes. 1 token remain, and the request may use 7 tokens. Retry in 1 s.',
+      'The limit tokens_per_hour of the team red is too low for the request now: 100 tokens in any 60 minutes. Left beside what requests under way may use: 1 token; this one may use 7 tokens, less with a smaller bound of the answer. Retry in 1 s.',
     ],
     [
       { perAddress: { concurrent_requests: 1 } },
