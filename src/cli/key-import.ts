@@ -114,9 +114,9 @@ function listEntry(text: string, place: string, { isPlain }: { readonly isPlain:
   const secret = at === -1 ? text : text.slice(at).trim();
   if (name !== undefined && /^(sk-|sha256:)/.test(name))
     throw new ConfigError(`${place}: the name looks like a key. Write the name first, then the key.`);
-  if (isPlain && secret.includes(','))
+  if (isPlain && (/[,;]/.test(secret) || /[,;]$/.test(name ?? '')))
     throw new ConfigError(
-      `${place} has a comma, and looks like a table. Write NAME KEY, or JSON, which may have any key.`,
+      `${place} has a comma or a semicolon, and looks like a table. Write NAME KEY, or JSON, which may have any key.`,
     );
   const [, hash] = PREFIXED_HASH.exec(secret) ?? [];
   return {

@@ -7,13 +7,14 @@ export interface LeaseState {
 }
 
 /**
- * Shared targets at which this server can begin nothing until the store is back, while others may: it does not know how many share the
- * slots, or its even share is none. Where all wait for the store (`leases.on_failure: stop`), there is none.
+ * Shared targets at which this server can begin nothing until the store answers: it has never been granted anything, or the store is away
+ * and it does not know how many share the slots, or its even share is none.
  */
 export function withoutShare(state: LeaseState | undefined): ReadonlySet<string> {
-  if (state === undefined || state.store === 'up') return new Set();
-  const without = state.targets.filter(({ basis, even_share }) => basis !== 'lease' && !even_share);
-  return new Set(without.map(({ shared }) => shared));
+  if (state === undefined) return new Set();
+  const isWithout = ({ basis, replicas, even_share }: LeasedSlots) =>
+    replicas === 0 ? basis === 'none' : state.store === 'away' && basis !== 'lease' && !even_share;
+  return new Set(state.targets.filter(isWithout).map(({ shared }) => shared));
 }
 
 export interface LeaseView {

@@ -243,7 +243,9 @@ export class Targets {
       const own = modelReadiness(id, targets, withoutShare);
       // What waits for slots of shared targets goes to no fallback model.
       if (own.status === 'ready' || own.reason === 'lease_store_away') return own;
-      const fallback = fallbacksOf(id).find((other) => this.of(other).some(getsRequests));
+      const fallback = fallbacksOf(id).find(
+        (other) => modelReadiness(other, this.of(other), withoutShare).status === 'ready',
+      );
       return fallback === undefined ? own : { ...own, fallback };
     });
     if (draining) return { status: 'not_ready', reason: 'draining', models };
@@ -339,7 +341,10 @@ function modelReadiness(
     loaded: status.loaded,
     health,
   }));
-  const asked = targets.filter(getsRequests);
+  const serving = targets.filter(getsRequests);
+  const primaries = serving.filter(({ role }) => role === 'primary');
+  // Those of the other role get nothing while one of these serves, with or without a slot.
+  const asked = primaries.length > 0 ? primaries : serving;
   if (asked.some(({ sharedAs }) => sharedAs === undefined || !withoutShare.has(sharedAs)))
     return { id, status: 'ready', targets: shown };
   if (asked.length > 0) return { id, status: 'not_ready', reason: 'lease_store_away', targets: shown };

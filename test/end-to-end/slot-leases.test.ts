@@ -117,10 +117,14 @@ describe('servers that lease the slots of a target they share', () => {
   it('are not ready where they have started without the store, until it is back', async () => {
     await valkey.kill();
     const late = await start('late');
+    const reason = async () => {
+      const ready = await fetch(`${late.url}/ready`);
+      expect(ready.status, 'not even before it takes the store for lost').toBe(503);
+      return ((await ready.json()) as { reason: string }).reason;
+    };
+    await expect.poll(reason).toBe('lease_store_away');
     await late.logged(({ msg }) => msg.includes('has not been there for long enough'));
-    const ready = await fetch(`${late.url}/ready`);
-    expect(ready.status).toBe(503);
-    expect(await ready.json()).toMatchObject({ status: 'not_ready', reason: 'lease_store_away' });
+    expect(await reason()).toBe('lease_store_away');
     await valkey.restart();
     await expect.poll(async () => (await fetch(`${late.url}/ready`)).status).toBe(200);
     await expect.poll(() => late.leased()).toMatchObject({ basis: 'lease', slots: 1 });

@@ -93,7 +93,7 @@ export class ValkeyConnection implements ScriptRunner {
     try {
       return await this.#client.eval(script.lua, keys.length, ...keys, ...args);
     } catch (error) {
-      throw failureOf(error);
+      throw this.#failureOf(error);
     }
   }
 

@@ -97,7 +97,9 @@ describe('readImportedKeys', () => {
       'Line 1: sha256: must be followed by 64 hexadecimal digits',
     ],
     ['the same as a key', '{"key":"sha256:secret-key-1"}', 'Line 1: sha256: must be followed by'],
-    ['a table with commas', 'name,key\nalice,secret-key-1', 'Line 1 has a comma, and looks like a table.'],
+    ['a table with commas', 'name,key\nalice,secret-key-1', 'Line 1 has a comma or a semicolon, and'],
+    ['a table with commas and spaces', 'alice, secret-key-1', 'Line 1 has a comma or a semicolon, and'],
+    ['a table with semicolons', 'alice;secret-key-1', 'Line 1 has a comma or a semicolon, and'],
     ['a number', '[5]', 'Entry 1 must be a key, or an object'],
   ])('refuses %s, and shows no secret', (_, text, message) => {
     const refusal = refusalOf(text);

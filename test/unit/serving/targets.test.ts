@@ -201,6 +201,20 @@ describe('readiness', () => {
     expect(readiness(leased('gpu-1'))).toBe('lease_store_away');
     expect(readiness(leased('gpu-1'), leased('gpu-2'))).toBe('ready');
     expect(readiness(leased('gpu-1'), targetWith(READY).target)).toBe('ready');
+    const resort = () => Object.assign(targetWith(READY).target, { role: 'fallback' as const });
+    expect(readiness(leased('gpu-1'), resort()), 'which gets nothing beside the other').toBe(
+      'lease_store_away',
+    );
+    expect(readiness(resort())).toBe('ready');
+  });
+
+  it('is not saved by a fallback model of whose slots none may be given', () => {
+    const down = targetWith(status('unreachable')).target;
+    const other = Object.assign(targetWith(READY, { model: 'b' }).target, { sharedAs: 'gpu-1' });
+    const readiness = (withoutShare: ReadonlySet<string>) =>
+      targetsOf(down, other).readiness({ draining: false, fallbacksOf: () => ['b'], withoutShare }).status;
+    expect(readiness(new Set())).toBe('ready');
+    expect(readiness(new Set(['gpu-1']))).toBe('not_ready');
   });
 
   it('is draining whatever the state of the targets', () => {
