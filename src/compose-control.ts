@@ -2,7 +2,6 @@
  * The control process of a server with several workers: takes the connections and hands them over, and owns what there is once. The other
  * shape, one process that does all of it, is compose.ts.
  */
-
 import { createServer, type Server, type Socket } from 'node:net';
 import type { BackendEnvironment } from './backends/backend-definition.ts';
 import { EngineDirectory } from './backends/engine-sharing.ts';

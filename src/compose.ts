@@ -1,5 +1,4 @@
 /** The composition root: configuration in, running application out. The only place that wires things together. */
-
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { KeyRing } from './access/key-ring.ts';

@@ -2,7 +2,9 @@
  * The fields of a key that can be set, by the names that the command line, the admin API and its page share: their schema, and what
  * becomes of them. Pure.
  */
+
 import { type Static, type TSchema, Type } from 'typebox';
+import { isCalendarDay } from '../core/calendar-day.ts';
 import { ServingError } from '../core/errors.ts';
 import { LIMIT_KINDS, LIMIT_NAMES, type LimitName, type Limits } from '../core/limit-names.ts';
 import { PRIORITIES } from '../core/priority.ts';
@@ -174,7 +176,7 @@ function expiryOf(
     return now + seconds * 1000;
   }
   if (at === undefined || at === null) return at;
-  const time = ISO_TIME.test(at) && isCalendarDay(at) ? Date.parse(at) : Number.NaN;
+  const time = ISO_TIME.test(at) && isCalendarDay(at.slice(0, 10)) ? Date.parse(at) : Number.NaN;
   if (Number.isNaN(time))
     throw invalid(
       'expires_at',
@@ -182,13 +184,6 @@ function expiryOf(
     );
   if (time <= now) throw invalid('expires_at', `expires_at is ${JSON.stringify(at)}, which has passed.`);
   return time;
-}
-
-/** `Date.parse` takes 30 February for 2 March. */
-function isCalendarDay(at: string): boolean {
-  const day = at.slice(0, 'yyyy-mm-dd'.length);
-  const time = Date.parse(day);
-  return !Number.isNaN(time) && new Date(time).toISOString().startsWith(day);
 }
 
 /** A date alone begins at midnight UTC; a time has its zone. */

@@ -26,17 +26,17 @@ const COMMAND_SYNONYMS: Readonly<Record<string, string>> = {
 };
 /** The same within `llm-serve keys`, whose words mean other things outside of it: `rm` removes a model. */
 const KEY_COMMAND_SYNONYMS: Readonly<Record<string, string>> = {
-  add: 'create',
-  new: 'create',
-  ls: 'list',
-  info: 'show',
-  get: 'show',
-  set: 'change',
-  edit: 'change',
-  update: 'change',
-  rm: 'revoke',
-  remove: 'revoke',
-  delete: 'revoke',
+  add: 'keys create',
+  new: 'keys create',
+  ls: 'keys list',
+  info: 'keys show',
+  get: 'keys show',
+  set: 'keys change',
+  edit: 'keys change',
+  update: 'keys change',
+  rm: 'keys revoke',
+  remove: 'keys revoke',
+  delete: 'keys revoke',
 };
 /** Also names of other programs: `qwen3:4b`, `Qwen/Qwen3-4B`. */
 const LOOKS_LIKE_MODEL = /[:/]|\.gguf$/i;
@@ -111,12 +111,13 @@ function suggestionFor(
   group: string | undefined,
 ): string | undefined {
   const known = word.toLowerCase();
+  if (group !== 'keys') {
+    if (LOOKS_LIKE_MODEL.test(word)) return `--model ${word}`;
+    const model = MODELS.find(({ name }) => name === word || name.startsWith(`${word}-`));
+    if (model !== undefined) return `--model ${model.name}`;
+  }
   const synonyms = group === 'keys' ? KEY_COMMAND_SYNONYMS : COMMAND_SYNONYMS;
-  const meant = Object.hasOwn(synonyms, known) ? synonyms[known] : nearest(known, commands);
-  if (group === 'keys') return meant === undefined ? undefined : behind(group, meant);
-  if (LOOKS_LIKE_MODEL.test(word)) return `--model ${word}`;
-  const model = MODELS.find(({ name }) => name === word || name.startsWith(`${word}-`));
-  if (model !== undefined) return `--model ${model.name}`;
-  if (meant === undefined || Object.hasOwn(synonyms, known)) return meant;
-  return behind(group, meant);
+  if (Object.hasOwn(synonyms, known)) return synonyms[known];
+  const meant = nearest(known, commands);
+  return meant === undefined ? undefined : behind(group, meant);
 }

@@ -77,42 +77,33 @@ export function loadConfig(given: ConfigSources): LoadedConfig {
   return {
     config,
     sources: cameFrom,
-    warnings: [
-      ...unknownVariables(sources.environment),
-      ...pricesOfNoModel(config),
-      ...limitsOfNothing(config),
-    ],
+    warnings: [...unknownVariables(sources.environment), ...settingsOfNothing(config)],
   };
 }
 
-/** No error: commands that only read the store know nothing of models that the server's flags name. */
-function pricesOfNoModel({ prices, models }: Config): string[] {
+/**
+ * What is named where prices and limits are, and is not there: no error, as commands that only read the store know nothing of models that
+ * the server's flags name.
+ */
+function settingsOfNothing({ prices, limits, models, auth }: Config): string[] {
   const ids = models.map(({ id }) => id);
-  return Object.keys(prices.models)
-    .filter((name) => !ids.includes(name))
-    .map(
-      (name) =>
-        `prices.models has ${JSON.stringify(name)}, which is the id of no model: it prices nothing. Models: ${ids.join(', ')}.`,
+  const names = auth.api_keys.map(({ name }) => name);
+  const ofModels = `Models: ${ids.join(', ')}.`;
+  const ofKeys = 'Limits of keys of access.store are set with llm-serve keys change.';
+  const unknown = (named: object, known: readonly (string | undefined)[], where: string, why: string) =>
+    Object.keys(named).flatMap((name) =>
+      known.includes(name) ? [] : `${where} has ${JSON.stringify(name)}, which is the ${why}`,
     );
-}
-
-/** As above: a limit that is misspelt holds for nobody. */
-function limitsOfNothing({ limits, models, auth }: Config): string[] {
-  const ids = models.map(({ id }) => id);
-  const names = new Set(auth.api_keys.map(({ name }) => name));
-  const ofModels = Object.keys(limits.models)
-    .filter((name) => !ids.includes(name))
-    .map(
-      (name) =>
-        `limits.models has ${JSON.stringify(name)}, which is the id of no model: it limits nothing. Models: ${ids.join(', ')}.`,
-    );
-  const ofKeys = Object.keys(limits.keys)
-    .filter((name) => !names.has(name))
-    .map(
-      (name) =>
-        `limits.keys has ${JSON.stringify(name)}, which is the name of no key of auth.api_keys: it limits nothing. Limits of keys of access.store are set with llm-serve keys change.`,
-    );
-  return [...ofModels, ...ofKeys];
+  return [
+    ...unknown(prices.models, ids, 'prices.models', `id of no model: it prices nothing. ${ofModels}`),
+    ...unknown(limits.models, ids, 'limits.models', `id of no model: it limits nothing. ${ofModels}`),
+    ...unknown(
+      limits.keys,
+      names,
+      'limits.keys',
+      `name of no key of auth.api_keys: it limits nothing. ${ofKeys}`,
+    ),
+  ];
 }
 
 function readFile(file: { name: string; text: string }, environment: ConfigSources['environment']): Tree {

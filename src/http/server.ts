@@ -2,7 +2,6 @@
  * The HTTP edge. The list of steps in `Edge` is the life of a request, in order: malformed, cross-origin, loop, access, rate-limit headers,
  * a stalled server, content type, rate limit, path and method; then its body and its route. An error thrown anywhere is rendered once, by `errors`.
  */
-
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { KeyRing } from '../access/key-ring.ts';

@@ -74,16 +74,13 @@ export class MemoryLimitStore implements LimitStore {
     const counters = this.#findAll(charges);
     // 2. All charges must fit.
     let fits = true;
-    let opens = 0;
     for (let index = 0; index < charges.length; index += 1) {
       const charge = charges[index] as Charge;
-      const counter = counters[index] as number;
-      if (counter === NONE) opens += 1;
-      const used = this.#used(counter, charge);
+      const used = this.#used(counters[index] as number, charge);
       if (used + Math.max(1, charge.amount) > charge.bound.limit) fits = false;
     }
     // 3. Then all are counted, or none.
-    const isNew = opens > 0 ? counters.map((counter) => counter === NONE) : undefined;
+    const isNew = counters.includes(NONE) ? counters.map((counter) => counter === NONE) : undefined;
     const admission = fits ? this.#count(charges, counters) : undefined;
     const states = new Array<CounterState>(charges.length);
     for (let index = 0; index < charges.length; index += 1) {

@@ -5,7 +5,7 @@
 import type { ModelId } from '../core/generation.ts';
 import type { SchedulerTarget, SlotLease } from '../scheduling/decision.ts';
 import type { Scheduler } from '../scheduling/scheduler.ts';
-import { canServe, getsRequests, isShared, slotCountOf, type Target } from './targets.ts';
+import { askedAmong, canServe, isShared, slotCountOf, type Target } from './targets.ts';
 
 /** Whoever divides the slots; asked in the turn of each decision. */
 export interface SlotDivider {
@@ -50,23 +50,21 @@ export class SharedSlots {
   /** One for each shared name, whichever targets have it: a reload may have replaced one by another of the same server and model. */
   demands(): readonly SharedDemand[] {
     const { scheduler, targets } = this.#options;
-    const primaries = new Set<ModelId>();
+    const all = [...targets()];
     const shared: { readonly name: string; readonly target: Target; readonly slots: number }[] = [];
-    for (const target of targets()) {
-      if (target.role === 'primary' && getsRequests(target)) primaries.add(target.model);
+    for (const target of all) {
       const slots = this.#slotsOf(target);
       if (target.sharedAs !== undefined && slots !== undefined)
         shared.push({ name: target.sharedAs, target, slots });
     }
-    const isAsked = (target: Target) =>
-      getsRequests(target) && (target.role === 'primary' || !primaries.has(target.model));
-    const asked = new Map<ModelId, number>();
+    const asked = new Set(askedAmong(all));
+    const askedSlots = new Map<ModelId, number>();
     for (const { target, slots } of shared)
-      if (isAsked(target)) asked.set(target.model, (asked.get(target.model) ?? 0) + slots);
+      if (asked.has(target)) askedSlots.set(target.model, (askedSlots.get(target.model) ?? 0) + slots);
     const demands = new Map<string, SharedDemand>();
     for (const { name, target, slots } of shared) {
       // What waits runs at one of them only: each asks for its part, or they all would keep slots for the same requests.
-      const part = isAsked(target) ? slots / Math.max(1, asked.get(target.model) ?? 0) : 0;
+      const part = asked.has(target) ? slots / Math.max(1, askedSlots.get(target.model) ?? 0) : 0;
       const waiting = Math.ceil(scheduler.waiting(target.model).requests * part);
       demands.set(name, { target: name, slots, used: scheduler.usedOf(target).slots, waiting });
     }

@@ -75,6 +75,13 @@ export function getsRequests({ status, health }: Pick<Target, 'status' | 'health
   return canServe(status) && (isInService(health) || health === 'probing');
 }
 
+/** Those that get requests, but none of the other role of a model while a primary one serves, with or without a free slot. */
+export function askedAmong(targets: readonly Target[]): readonly Target[] {
+  const serving = targets.filter(getsRequests);
+  const models = new Set(serving.flatMap(({ role, model }) => (role === 'primary' ? model : [])));
+  return serving.filter(({ role, model }) => role === 'primary' || !models.has(model));
+}
+
 /** Of a server that does not report how many requests it runs. */
 const MAX_ADAPTIVE_SLOTS = 1024;
 
@@ -341,10 +348,7 @@ function modelReadiness(
     loaded: status.loaded,
     health,
   }));
-  const serving = targets.filter(getsRequests);
-  const primaries = serving.filter(({ role }) => role === 'primary');
-  // Those of the other role get nothing while one of these serves, with or without a slot.
-  const asked = primaries.length > 0 ? primaries : serving;
+  const asked = askedAmong(targets);
   if (asked.some(({ sharedAs }) => sharedAs === undefined || !withoutShare.has(sharedAs)))
     return { id, status: 'ready', targets: shown };
   if (asked.length > 0) return { id, status: 'not_ready', reason: 'lease_store_away', targets: shown };

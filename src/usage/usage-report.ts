@@ -3,6 +3,7 @@
  * their sum. Pure but for the reader that it is given.
  */
 
+import { isCalendarDay } from '../core/calendar-day.ts';
 import type { Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
 import { NANO_PER_UNIT } from '../core/usage-measures.ts';
@@ -135,17 +136,11 @@ function timeOf(text: string, name: string, now: Milliseconds): Milliseconds {
 
 function isoOf(text: string): string {
   if (MONTH.test(text)) return `${text}-01T00:00:00Z`;
-  if (DATE.test(text)) return isOfCalendar(text) ? `${text}T00:00:00Z` : '';
+  if (DATE.test(text)) return isCalendarDay(text) ? `${text}T00:00:00Z` : '';
   const [, minutes, , , offset] = DATE_TIME.exec(text) ?? [];
-  if (!DATE_TIME.test(text) || !isOfCalendar(text.slice(0, 10))) return '';
+  if (!DATE_TIME.test(text) || !isCalendarDay(text.slice(0, 10))) return '';
   const local = offset === undefined ? text : text.slice(0, -offset.length);
   return `${local.replace(' ', 'T')}${minutes === undefined ? ':00' : ''}${offset ?? 'Z'}`;
-}
-
-/** Not so of a 30th of February, which would be taken for a day in March. */
-function isOfCalendar(date: string): boolean {
-  const time = Date.parse(`${date}T00:00:00Z`);
-  return !Number.isNaN(time) && new Date(time).toISOString().startsWith(date);
 }
 
 const floorHour = (time: Milliseconds) => Math.floor(time / HOUR_MS) * HOUR_MS;

@@ -25,11 +25,6 @@ export function childrenOf(parent: number): TableEntry[] {
     });
 }
 
-/** Of this process: those that Node and other tests have are among them. */
-export function processListeners(): number {
-  return process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0);
-}
-
 function ps(args: readonly string[]): string {
   return spawnSync('ps', args, { encoding: 'utf8' }).stdout;
 }

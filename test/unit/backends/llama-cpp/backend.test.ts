@@ -7,7 +7,7 @@ import { ServingError } from '../../../../src/core/errors.ts';
 import type { GenerationEvent, GenerationRequest } from '../../../../src/core/generation.ts';
 import { embeddedEngine, never, requestFor } from '../../../support/embedded-engine.ts';
 import { FINISH, fakeEngines, LOADED } from '../../../support/fake-engine.ts';
-import { processListeners } from '../../../support/process-table.ts';
+import { processListeners } from '../../../support/process-listeners.ts';
 import { tinyModelFile } from '../../../support/tiny-model-file.ts';
 
 const fakeEngine = fakeEngines();

@@ -11,7 +11,8 @@ import {
   LOADED,
   recordingLog,
 } from '../../../support/fake-engine.ts';
-import { processListeners, processState } from '../../../support/process-table.ts';
+import { processListeners } from '../../../support/process-listeners.ts';
+import { processState } from '../../../support/process-table.ts';
 
 describe('watchdog', () => {
   /** When an engine counts as hung, and when it does not; time is moved by hand. */
