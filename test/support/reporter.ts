@@ -1,10 +1,15 @@
-/** What failed, how many passed, what passed only when it was tried again, and which program was missing for what was skipped. */
+/**
+ * What failed, how many passed, what passed only when it was tried again, and which program was missing for what was skipped. A long run,
+ * of more than an hour, also prints each file when it ends, with its duration.
+ */
 import type { TestError } from 'vitest';
 import { DefaultReporter, type TestCase, type TestModule } from 'vitest/node';
 
+const isLong = process.env.LLM_TEST_LONG === '1';
+
 export class QuietReporter extends DefaultReporter {
   protected override printTestModule(module: TestModule): void {
-    if (module.state() === 'failed') super.printTestModule(module);
+    if (isLong || module.state() === 'failed') super.printTestModule(module);
   }
 
   override onTestRunEnd(...run: Parameters<DefaultReporter['onTestRunEnd']>): void {
