@@ -4,8 +4,8 @@
  */
 
 import { type Static, type TSchema, Type } from 'typebox';
-import { isCalendarDay } from '../core/calendar-day.ts';
 import { ServingError } from '../core/errors.ts';
+import { parseIsoTime } from '../core/iso-time.ts';
 import { LIMIT_KINDS, LIMIT_NAMES, type LimitName, type Limits } from '../core/limit-names.ts';
 import { PRIORITIES } from '../core/priority.ts';
 import { compileCheck, describeViolation } from '../schema/violation.ts';
@@ -176,8 +176,8 @@ function expiryOf(
     return now + seconds * 1000;
   }
   if (at === undefined || at === null) return at;
-  const time = ISO_TIME.test(at) && isCalendarDay(at.slice(0, 10)) ? Date.parse(at) : Number.NaN;
-  if (Number.isNaN(time))
+  const time = parseIsoTime(at);
+  if (time === undefined)
     throw invalid(
       'expires_at',
       `expires_at is ${JSON.stringify(at.slice(0, MAX_NAME_LENGTH))}, but must be a date and time such as 2027-01-31T12:00:00Z, or a date.`,
@@ -185,9 +185,6 @@ function expiryOf(
   if (time <= now) throw invalid('expires_at', `expires_at is ${JSON.stringify(at)}, which has passed.`);
   return time;
 }
-
-/** A date alone begins at midnight UTC; a time has its zone. */
-const ISO_TIME = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d))?$/i;
 
 function refusal(violation: Parameters<typeof describeViolation>[0]): ServingError {
   return invalid(violation.path, describeViolation(violation, 'The key'));

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { AuditEntry } from '../access/audit-log.ts';
 import { ConfigError } from '../config/config-error.ts';
+import { parseIsoTime } from '../core/iso-time.ts';
 import { printableLine, printableText } from '../core/log.ts';
 import type { CommandFrame } from './command-frame.ts';
 import { COMMAND_GROUPS } from './help.ts';
@@ -10,7 +11,6 @@ import { flagsOf, STORE_SECTIONS, withSections } from './settings-flags.ts';
 
 const USUAL_LIMIT = 50;
 const MAX_LIMIT = 100_000;
-const ISO_TIME = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d))?$/i;
 
 export function addAuditCommand(program: Command, { exit }: CommandFrame): void {
   const command = program
@@ -69,8 +69,8 @@ function limitOf(text: string | undefined): number {
 
 function timeOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  const time = ISO_TIME.test(text) ? Date.parse(text) : Number.NaN;
-  if (!Number.isNaN(time)) return time;
+  const time = parseIsoTime(text);
+  if (time !== undefined) return time;
   throw new ConfigError(
     `--before is ${JSON.stringify(text)}, but must be a date or a time such as 2027-01-31T12:00:00Z.`,
   );

@@ -3,9 +3,9 @@
  * their sum. Pure but for the reader that it is given.
  */
 
-import { isCalendarDay } from '../core/calendar-day.ts';
 import type { Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
+import { isCalendarDay } from '../core/iso-time.ts';
 import { NANO_PER_UNIT } from '../core/usage-measures.ts';
 import type { UsageDimension, UsageQuery, UsageSum } from './usage-row.ts';
 

@@ -3,6 +3,7 @@ import { type Static, Type } from 'typebox';
 import type { AuditEntry } from '../../../access/audit-log.ts';
 import type { AuditTrail } from '../../../access/audit-trail.ts';
 import { ServingError } from '../../../core/errors.ts';
+import { parseIsoTime } from '../../../core/iso-time.ts';
 import type { EdgeRoute, RequestContext } from '../../context.ts';
 import { type DescribedOperation, json } from '../operations.ts';
 import {
@@ -85,12 +86,10 @@ function shownEntry({ at, actor, address, action, subject, details }: AuditEntry
 function timeFrom({ request }: RequestContext, name: string): number | undefined {
   const text = queryOf(request.url).get(name);
   if (text === null) return undefined;
-  const time = ISO_TIME.test(text) ? Date.parse(text) : Number.NaN;
-  if (!Number.isNaN(time)) return time;
+  const time = parseIsoTime(text);
+  if (time !== undefined) return time;
   throw new ServingError('invalid_request', {
-    message: `${name} is ${JSON.stringify(text.slice(0, 40))}, but must be a time such as 2027-01-31T12:00:00.000Z.`,
+    message: `${name} is ${JSON.stringify(text.slice(0, 40))}, but must be a date or a time such as 2027-01-31T12:00:00.000Z.`,
     param: name,
   });
 }
-
-const ISO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/;
