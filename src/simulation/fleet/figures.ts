@@ -10,6 +10,8 @@ export interface FleetResult {
   readonly completed: number;
   /** Rejected, expired in the queue, or lost with their replica. */
   readonly failed: number;
+  /** At the end. */
+  readonly underWay: number;
   /** Tokens of completed answers, as a part of what all slots together can compute. */
   readonly goodput: number;
   /** In the replica's queue; of those that began. */
@@ -86,9 +88,11 @@ export class FleetFigures {
 
   result({
     servers,
+    underWay,
     decidingMs,
   }: {
     readonly servers: readonly SharedServer<FleetJob>[];
+    readonly underWay: number;
     readonly decidingMs: Milliseconds;
   }): FleetResult {
     const { seconds, slotsPerServer, answerTokens, msPerToken, promptMs } = this.#setup;
@@ -98,6 +102,7 @@ export class FleetFigures {
       offered: this.#offered,
       completed: this.#completed,
       failed: this.#failed,
+      underWay,
       goodput: served / (perSlot * slotsPerServer * servers.length * seconds),
       queueMs: { p50: percentile(this.#queueMs, 0.5), p99: percentile(this.#queueMs, 0.99) },
       hiddenMs: { p99: percentile(this.#hiddenMs, 0.99) },

@@ -78,6 +78,11 @@ export class FleetReplica {
     return this.#ended.length > 0 || (this.#wakeAt !== undefined && this.#wakeAt <= now);
   }
 
+  /** What waits, and what runs. A stopped one does not know yet what has ended. */
+  unfinished(): readonly FleetJob[] {
+    return [...this.#waiting.values(), ...this.running].filter(({ isGone }) => !isGone);
+  }
+
   ended(job: FleetJob): void {
     this.#ended.push(job);
   }

@@ -89,7 +89,8 @@ class Fleet {
       }
       decidingMs += this.#cpuNow() - before;
     }
-    return this.#figures.result({ servers: this.#servers, decidingMs });
+    const underWay = this.#places.reduce((sum, { replica }) => sum + replica.unfinished().length, 0);
+    return this.#figures.result({ servers: this.#servers, underWay, decidingMs });
   }
 
   #newReplica(rank: number): FleetReplica {
@@ -167,8 +168,8 @@ class Fleet {
 
   #crash(): void {
     const { place, rank } = this.#anyPlace();
-    for (const job of place.replica.running) {
-      this.#servers[job.server ?? 0]?.abandon(job, this.#now);
+    for (const job of place.replica.unfinished()) {
+      if (job.server !== undefined) this.#servers[job.server]?.abandon(job, this.#now);
       this.#replicaOf.delete(job);
       this.#figures.failed(job, this.#now);
     }
@@ -208,7 +209,7 @@ class Fleet {
       promptTokens: PROMPT_TOKENS,
       serviceMs: promptMs + tokens * msPerToken,
       prefix: conversations === 0 ? undefined : conversation(random.integer(0, conversations - 1)),
-      ...{ isOrphan: false, isRunning: false, isGone: false, waitedMs: 0 },
+      ...{ isOrphan: false, isGone: false, waitedMs: 0 },
       ...{ startedMs: undefined, server: undefined },
     };
     this.#figures.arrived(job, this.#now);

@@ -10,7 +10,6 @@ export interface ServedJob {
   readonly serviceMs: Milliseconds;
   /** It was let in by a replica whose lease has ended meanwhile: its slot may be another one's by now. */
   isOrphan: boolean;
-  isRunning: boolean;
   isGone: boolean;
   /** At the server, before it runs. */
   waitedMs: Milliseconds;
@@ -20,7 +19,8 @@ export class SharedServer<Job extends ServedJob> {
   readonly slots: number;
   readonly #calendar: Calendar;
   readonly #onEnd: (job: Job, now: Milliseconds) => void;
-  readonly #waiting: { readonly job: Job; readonly since: Milliseconds }[] = [];
+  /** Since when; in the order in which they came. */
+  readonly #waiting = new Map<Job, Milliseconds>();
   #running = 0;
   #counted = 0;
   overAdmissions = 0;
@@ -36,9 +36,9 @@ export class SharedServer<Job extends ServedJob> {
   start(job: Job, now: Milliseconds): void {
     if (this.#counted >= this.slots) this.overAdmissions += 1;
     this.#counted += 1;
-    this.maxPresent = Math.max(this.maxPresent, this.#running + this.#waiting.length + 1);
+    this.maxPresent = Math.max(this.maxPresent, this.#running + this.#waiting.size + 1);
     if (this.#running < this.slots) this.#run(job, now);
-    else this.#waiting.push({ job, since: now });
+    else this.#waiting.set(job, now);
   }
 
   orphan(job: Job): void {
@@ -54,7 +54,6 @@ export class SharedServer<Job extends ServedJob> {
 
   #run(job: Job, now: Milliseconds): void {
     this.#running += 1;
-    job.isRunning = true;
     this.#calendar.at(now + job.serviceMs, () => {
       if (job.isGone) return;
       this.#leave(job, now + job.serviceMs);
@@ -65,13 +64,13 @@ export class SharedServer<Job extends ServedJob> {
   #leave(job: Job, now: Milliseconds): void {
     job.isGone = true;
     if (!job.isOrphan) this.#counted -= 1;
-    if (!job.isRunning) return;
+    if (this.#waiting.delete(job)) return;
     this.#running -= 1;
-    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
-      if (next.job.isGone) continue;
-      next.job.waitedMs = now - next.since;
-      this.#run(next.job, now);
-      return;
-    }
+    const first = this.#waiting.entries().next();
+    if (first.done === true) return;
+    const [next, since] = first.value;
+    this.#waiting.delete(next);
+    next.waitedMs = now - since;
+    this.#run(next, now);
   }
 }

@@ -57,6 +57,23 @@ describe('a fleet in virtual time', () => {
     }
   });
 
+  it.each([
+    { name: 'nothing breaks', faults: {} },
+    { name: 'replicas crash, with what waits in their queues', faults: { crashesPerSecond: 2 } },
+    {
+      name: 'replicas crash while they are stopped',
+      faults: { crashesPerSecond: 2, pausesPerSecond: 2, pauseMs: 3000 },
+    },
+  ])('ends every request once, or has it under way at the end, where $name', ({ faults }) => {
+    for (const sharing of ['leases', 'even', 'none'] as const) {
+      const setup = { sharing, skew: 1, offeredPerSecond: 150, warmUpSeconds: 0, seconds: 16, faults };
+      const { offered, completed, failed, underWay } = run(setup);
+      expect(offered).toBeGreaterThan(1500);
+      expect(underWay).toBeGreaterThan(0);
+      expect(completed + failed + underWay).toBe(offered);
+    }
+  });
+
   it('gives light clients what they ask for beside a flood on all replicas', () => {
     const { servedShares } = run({ offeredPerSecond: 200, heavyShare: 0.8, seconds: 12 });
     const [heavy = 0, ...light] = servedShares;
