@@ -81,6 +81,7 @@ interface KnownShare {
 interface SentRenewal {
   readonly sequence: number;
   readonly sentAt: Milliseconds;
+  /** Those that the answer is for. */
   readonly targets: readonly SharedTarget[];
 }
 
@@ -255,9 +256,16 @@ export class SlotLeases {
       for (const target of this.#targets.values()) target.evenShares = [];
   }
 
-  /** The process, or its machine, stood still for longer than its clock says: no lease can be trusted. */
+  /**
+   * The process, or its machine, stood still for longer than its clock says: no lease can be trusted, nor what is answered to a renewal that
+   * is under way, nor how many share the slots.
+   */
   endLeases(): void {
-    for (const target of this.#targets.values()) target.leaseEndsAt = Number.NEGATIVE_INFINITY;
+    for (const target of this.#targets.values()) {
+      target.leaseEndsAt = Number.NEGATIVE_INFINITY;
+      target.evenShares = [];
+    }
+    if (this.#sent !== undefined) this.#sent = { ...this.#sent, targets: [] };
     this.#failsSince = undefined;
     this.#failedAt = Number.NEGATIVE_INFINITY;
   }

@@ -1,6 +1,6 @@
 /**
- * Replicas that share one target's slots by leases, in virtual time, with everything that goes wrong: replicas crash, stop and go on, come
- * and leave, their clocks differ and run at different rates; messages are late, lost, or arrive out of order; the store goes away, stands
+ * Replicas that share one target's slots by leases, in virtual time, with everything that goes wrong: replicas crash, stop and go on, sleep
+ * with their machine, come and leave, their clocks differ and run at different rates; messages are late, lost, or arrive out of order; the store goes away, stands
  * still, comes back empty or as it was a moment ago, with another clock. What the server runs is counted apart from all that the replicas
  * and the store believe. Everything follows from the seed.
  */
@@ -21,7 +21,7 @@ export interface LeaseWorldOptions {
   readonly cutsOff?: boolean;
   /** The store goes away, stands still, restarts, fails over. */
   readonly breaksStore?: boolean;
-  /** Replicas crash, stop, come and leave. */
+  /** Replicas crash, stop, sleep, come and leave. */
   readonly breaksReplicas?: boolean;
 }
 
@@ -34,14 +34,16 @@ interface RunningRequest {
 interface Process {
   readonly id: string;
   readonly leases: SlotLeases;
-  /** Its own clock: `offset + rate × time`. */
-  readonly offset: number;
+  /** Its own clock: `offset + rate × time`; it stands still while its machine sleeps. */
+  offset: number;
   readonly rate: number;
   waiting: number;
   readonly requests: RunningRequest[];
   /** Arrivals in a second. */
   load: number;
   stoppedUntil: number;
+  /** Of the time for which it is stopped: its machine sleeps. */
+  asleepMs: number;
   cutOffUntil: number;
   inFlight: { readonly sequence: number; readonly timeoutAt: number } | undefined;
   /** When the store last did what it asked. */
@@ -117,6 +119,7 @@ export class LeaseWorld {
       requests: [],
       load: this.#between(0, this.#options.slots),
       stoppedUntil: 0,
+      asleepMs: 0,
       cutOffUntil: 0,
       inFlight: undefined,
       storeHeardAt: Number.NEGATIVE_INFINITY,
@@ -134,7 +137,10 @@ export class LeaseWorld {
       any.load = this.#random() < 0.3 ? 0 : this.#between(0, this.#options.slots);
     if (breaksReplicas && any !== undefined) {
       if (this.#chance(0.05)) this.#processes = this.#processes.filter((process) => process !== any);
-      if (this.#chance(0.05)) any.stoppedUntil = this.#now + this.#between(100, 12_000);
+      if (this.#chance(0.05) && !this.#isStopped(any))
+        any.stoppedUntil = this.#now + this.#between(100, 12_000);
+      // More often with a renewal under way, which is most dangerous.
+      if (this.#chance(any.inFlight === undefined ? 0.05 : 2)) this.#sleep(any);
       if (this.#chance(0.02)) this.#leave(any);
       if (this.#processes.length < replicas && this.#chance(1)) this.#join();
       if (this.#processes.length < replicas * 2 && this.#chance(0.05)) this.#join();
@@ -148,6 +154,19 @@ export class LeaseWorld {
     if (this.#isStopped(process)) return;
     this.#processes = this.#processes.filter((other) => other !== process);
     if (!this.#isAway(process)) this.#ledger.leave(process.id, [TARGET]);
+  }
+
+  /** For longer than what a set clock may explain. */
+  #sleep(process: Process): void {
+    if (this.#isStopped(process)) return;
+    process.asleepMs = this.#between(1500, 12_000);
+    process.stoppedUntil = this.#now + process.asleepMs;
+  }
+
+  #wake(process: Process): void {
+    process.offset -= process.rate * process.asleepMs;
+    process.asleepMs = 0;
+    process.leases.endLeases();
   }
 
   #breakStore(): void {
@@ -235,6 +254,7 @@ export class LeaseWorld {
       if ((process.requests[index]?.endsAt ?? 0) <= this.#now && !this.#isStopped(process))
         process.requests.splice(index, 1);
     if (this.#isStopped(process)) return;
+    if (process.asleepMs > 0) this.#wake(process);
     if (this.#chance(process.load)) process.waiting = Math.min(200, process.waiting + 1);
     const { leases } = process;
     const now = this.#clockOf(process);

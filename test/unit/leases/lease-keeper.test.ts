@@ -22,10 +22,15 @@ async function kept(settings: Partial<LeaseSettings> = {}) {
   const allowed = new Map<string, { slots: number; until: number }>();
   const demand = { target: TARGET, slots: 8, used: 0, waiting: 20 };
   const seen = { logged: [] as string[], failures: [] as string[], grants: [] as string[], left: 0 };
-  const state = { isAway: false, isSilent: false };
+  const state = { isAway: false, isSilent: false, isHeld: false };
+  const answers: (() => void)[] = [];
   const store: LeaseStore = {
     renew: async (renewal) => {
       if (state.isSilent) return new Promise(() => {});
+      if (state.isHeld) {
+        const granted = ledger.renew(renewal, { now: clock.now() + 1_000_000, run: 'one' });
+        return new Promise((resolve) => answers.push(() => resolve(granted)));
+      }
       if (state.isAway) throw Object.assign(new Error('It is gone.'), { reason: 'unreachable' });
       return ledger.renew(renewal, { now: clock.now() + 1_000_000, run: 'one' });
     },
@@ -55,7 +60,7 @@ async function kept(settings: Partial<LeaseSettings> = {}) {
   });
   keeper.changed();
   await clock.advance(7000);
-  return { clock, ledger, keeper, demand, state, seen, allowed: () => allowed.get(TARGET) };
+  return { clock, ledger, keeper, demand, state, answers, seen, allowed: () => allowed.get(TARGET) };
 }
 
 describe('the keeper of leases', () => {
@@ -136,6 +141,32 @@ describe('the keeper of leases', () => {
     await clock.advance(600);
     expect(allowed()?.slots).toBe(8);
     expect(seen.logged.some((message) => message.includes('went forward'))).toBe(true);
+  });
+
+  it('trusts no answer after a sleep that was asked for before it', async () => {
+    const { clock, keeper, allowed, state, answers } = await kept();
+    state.isHeld = true;
+    await clock.advance(300);
+    expect(answers).toHaveLength(1);
+    clock.leapMs = 60_000;
+    keeper.beforeGrants();
+    answers.shift()?.();
+    await clock.settle();
+    expect(keeper.held()).toMatchObject([{ basis: 'none', slots: 0 }]);
+    expect(allowed()?.slots).toBe(0);
+    await clock.advance(10);
+    answers.shift()?.();
+    await clock.settle();
+    expect(allowed()?.slots).toBe(8);
+  });
+
+  it('knows no even share after a sleep: others may have come, and the store may have gone meanwhile', async () => {
+    const { clock, keeper, allowed, state } = await kept();
+    state.isAway = true;
+    clock.leapMs = 60_000;
+    await clock.advance(5000);
+    expect(keeper.held()).toMatchObject([{ basis: 'none', evenShare: undefined }]);
+    expect(allowed()?.slots).toBe(0);
   });
 
   it('gives everything back when it closes, and asks no more', async () => {

@@ -14,7 +14,7 @@ function walked(options: LeaseWorldOptions): LeaseWorld {
 
 describe('replicas that share slots', () => {
   it.each([
-    { name: 'crash, stop, come and leave', breaksReplicas: true, settings: SHARE },
+    { name: 'crash, stop, sleep, come and leave', breaksReplicas: true, settings: SHARE },
     { name: 'lose the store', breaksStore: true, settings: SHARE },
     { name: 'crash while the store is lost', breaksReplicas: true, breaksStore: true, settings: SHARE },
     { name: 'are cut off one by one, and stop then', cutsOff: true, settings: STOP },
