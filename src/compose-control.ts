@@ -177,6 +177,7 @@ export async function composeControl(options: ControlOptions): Promise<Applicati
     // Before anything of it reaches the control's own parts: what they send from then on, the workers understand.
     onPutInForce: (trigger) => pool.reload(trigger, options.configurationText()),
   });
+  keyWatcher.watch();
   options.recorder?.readSettings(() => recordedSettings(reloader.running, serving));
   const onRefused = (bound: string) => metrics.connectionRefused(bound);
   const doors = openDoors({ config, edge, log, door, onRefused });

@@ -254,6 +254,7 @@ export async function compose(options: ApplicationOptions): Promise<ProcessAppli
     environment,
     workers: given?.workers,
   });
+  keyWatcher.watch();
   options.recorder?.readSettings?.(() => recordedSettings(reloader.running, serving));
   const wrongKeys = new WrongKeys({ store: limits.store, onWrongKey: keyMetrics.wrongKey });
   const limitGate = createLimitGate({ store: limits.store, settings: edge, telemetry: counted });

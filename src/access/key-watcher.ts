@@ -37,9 +37,13 @@ export class KeyWatcher {
     return this.#isUp;
   }
 
-  /** Reads the keys, then watches. Rejects with a StoreError where the store can't be read at the start. */
+  /** Reads the keys. Rejects with a StoreError where the store can't be read. */
   async start(): Promise<void> {
     await this.#read();
+  }
+
+  /** From now on `onChange` is called; what has changed since the start comes first. To be called once. */
+  watch(): void {
     this.#schedule();
   }
 

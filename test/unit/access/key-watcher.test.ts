@@ -62,18 +62,23 @@ beforeEach(() => {
   });
 });
 
+async function startToWatch(): Promise<void> {
+  await watcher.start();
+  watcher.watch();
+}
+
 const kindOf = (key: string) => ring.find(key, clock.wallNow()).kind;
 
 describe('KeyWatcher', () => {
   it('has the keys of the store from the start', async () => {
     const { key } = await keys.create({ name: 'alice' });
-    await watcher.start();
+    await startToWatch();
     expect(kindOf(key)).toBe('known');
     expect(changes).toBe(0);
   });
 
   it('takes new, revoked and rotated keys within half a second', async () => {
-    await watcher.start();
+    await startToWatch();
     expect(ring.isShut).toBe(false);
     const { key } = await keys.create({ name: 'alice' });
     await clock.advance(500);
@@ -93,15 +98,25 @@ describe('KeyWatcher', () => {
     expect(changes).toBe(3);
   });
 
-  it('asks for the keys only when the revision is another one', async () => {
+  it('changes nothing before it is told to watch, and then has what came in between', async () => {
     await watcher.start();
+    const { key } = await keys.create({ name: 'alice' });
+    await clock.advance(5000);
+    expect([kindOf(key), changes]).toEqual(['unknown', 0]);
+    watcher.watch();
+    await clock.advance(500);
+    expect([kindOf(key), changes]).toEqual(['known', 1]);
+  });
+
+  it('asks for the keys only when the revision is another one', async () => {
+    await startToWatch();
     await clock.advance(5000);
     expect(asked).toEqual({ revision: 11, all: 1, changes: 0 });
   });
 
   it('reads what has changed, and not the rest', async () => {
     const { key: alice } = await keys.create({ name: 'alice' });
-    await watcher.start();
+    await startToWatch();
     const { key: bob } = await keys.create({ name: 'bob' });
     await keys.revoke('alice');
     await clock.advance(500);
@@ -110,7 +125,7 @@ describe('KeyWatcher', () => {
   });
 
   it('reads all keys where the store cannot tell what has changed', async () => {
-    await watcher.start();
+    await startToWatch();
     isAnother = true;
     const { key } = await keys.create({ name: 'alice' });
     await clock.advance(500);
@@ -119,7 +134,7 @@ describe('KeyWatcher', () => {
   });
 
   it('reads all keys after the store has failed: it may be another one by now', async () => {
-    await watcher.start();
+    await startToWatch();
     fails = true;
     await clock.advance(1000);
     await keys.create({ name: 'alice' });
@@ -133,7 +148,7 @@ describe('KeyWatcher', () => {
 
   it('reads all keys after the store has failed, also at a revision that it knows', async () => {
     const { key } = await keys.create({ name: 'alice' });
-    await watcher.start();
+    await startToWatch();
     const revision = await store.keys.revision();
     fails = true;
     await clock.advance(500);
@@ -151,7 +166,7 @@ describe('KeyWatcher', () => {
 
   it('remembers the revision of what it has read, not one that was told before or elsewhere', async () => {
     toldRevision = 7;
-    await watcher.start();
+    await startToWatch();
     toldRevision = undefined;
     const { key: alice } = await keys.create({ name: 'alice' });
     await clock.advance(500);
@@ -167,7 +182,7 @@ describe('KeyWatcher', () => {
 
   it('reads all keys where the store has a lower revision than it had', async () => {
     await keys.create({ name: 'alice' });
-    await watcher.start();
+    await startToWatch();
     toldRevision = 0;
     await clock.advance(500);
     expect([asked.all, asked.changes]).toEqual([2, 0]);
@@ -175,7 +190,7 @@ describe('KeyWatcher', () => {
 
   it('keeps the last known keys while the store fails, and says so once', async () => {
     const { key } = await keys.create({ name: 'alice' });
-    await watcher.start();
+    await startToWatch();
     fails = true;
     await clock.advance(3000);
     expect(kindOf(key)).toBe('known');
@@ -199,7 +214,7 @@ describe('KeyWatcher', () => {
   });
 
   it('asks one question at a time', async () => {
-    await watcher.start();
+    await startToWatch();
     let answer: () => void = () => {};
     const slow = new KeyWatcher({
       clock,
@@ -220,13 +235,14 @@ describe('KeyWatcher', () => {
     const started = slow.start();
     answer();
     await started;
+    slow.watch();
     await clock.advance(5000);
     expect(asked.revision).toBe(2);
     slow.close();
   });
 
   it('ends', async () => {
-    await watcher.start();
+    await startToWatch();
     watcher.close();
     expect(clock.pendingTimers).toBe(0);
     await keys.create({ name: 'alice' });
