@@ -50,6 +50,15 @@ describe.skipIf(missing !== undefined)(`PostgreSQL${missing === undefined ? '' :
     expect(text).not.toContain('p@ss');
   });
 
+  test('an address with what libpq’s clients say of their connection', async () => {
+    const { addressWith } = await server.createDatabase();
+    const store = await opened(
+      addressWith({ query: 'sslmode=prefer&connect_timeout=10&keepalives=1&application_name=llm' }),
+    );
+    await store.keys.add(plainKey('alice'));
+    expect(await store.keys.list()).toEqual([plainKey('alice')]);
+  });
+
   test('it is reached on its socket, too', async () => {
     const { socketAddress } = await server.createDatabase();
     const store = await opened(socketAddress);

@@ -116,7 +116,18 @@ export class PostgresDatabase implements SqlDatabase {
   }
 
   #connections(): Pool {
-    const { hosts, ports, socket, user, password, database, ssl, sessionAttributes, session } = this.#address;
+    const {
+      hosts,
+      ports,
+      socket,
+      user,
+      password,
+      database,
+      ssl,
+      sessionAttributes,
+      session,
+      connectTimeoutSeconds,
+    } = this.#address;
     const { statementMs, callMs } = this.#times;
     const place =
       socket === undefined ? { host: [...hosts], port: [...ports] } : { path: socket, host: 'localhost' };
@@ -130,7 +141,7 @@ export class PostgresDatabase implements SqlDatabase {
       ssl,
       max: CONNECTIONS,
       idle_timeout: IDLE_SECONDS,
-      connect_timeout: Math.max(1, callMs / 1000 - 1),
+      connect_timeout: Math.max(1, Math.min(callMs / 1000 - 1, connectTimeoutSeconds ?? Infinity)),
       // A call that fails is not tried again here, so there is nothing to slow down.
       backoff: () => 0,
       fetch_types: false,

@@ -10,6 +10,8 @@ const LETS_US_NOT_IN = 'does not let us in. Check user and password';
 const READ_ONLY =
   'can’t be written: it is a standby, or read-only. Name the primary; of several hosts, target_session_attrs=read-write finds it';
 const STARTS_OR_STOPS = 'is starting or shutting down';
+const NO_TRUSTED_CERTIFICATE =
+  'has a certificate that no trusted root vouches for. Name its root certificate with sslrootcert';
 const OUT_OF_SPACE = 'can’t be written: no space is left on its disk';
 
 /** SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html */
@@ -33,16 +35,22 @@ const FAULTS: Readonly<Record<string, Fault>> = {
 
 /** Of the driver and of Node. */
 const CONNECTION_FAULTS: Readonly<Record<string, string>> = {
+  CERT_HAS_EXPIRED: 'has a certificate that has expired',
   CONNECT_TIMEOUT: 'can’t be reached: it did not answer in time',
   CONNECTION_CLOSED: 'has closed the connection',
   CONNECTION_DESTROYED: 'answered too late',
   CONNECTION_ENDED: 'is closed',
+  DEPTH_ZERO_SELF_SIGNED_CERT: NO_TRUSTED_CERTIFICATE,
   ECONNREFUSED: 'can’t be reached: nothing listens there',
   ECONNRESET: 'has closed the connection',
   ENOENT: 'can’t be reached: there is no such socket',
   ENOTFOUND: 'can’t be reached: its host is unknown',
   EPIPE: 'has closed the connection',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'has a certificate for another name than its host',
   ERR_SSL_WRONG_VERSION_NUMBER: 'does not speak TLS; sslmode=disable asks for none',
+  SELF_SIGNED_CERT_IN_CHAIN: NO_TRUSTED_CERTIFICATE,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: NO_TRUSTED_CERTIFICATE,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: NO_TRUSTED_CERTIFICATE,
 };
 
 /** `shown`: the database, without its password. */
