@@ -33,14 +33,17 @@ RUN node scripts/sbom.mjs > sbom.cdx.json
 
 FROM base AS runtime
 # The server listens on every interface of the container, so it refuses to start until it is configured who may use it:
-# LLM_SERVE_AUTH__API_KEYS='["…"]', or LLM_SERVE_AUTH__ALLOW_OPEN=true if something else protects the port.
+# LLM_SERVE_AUTH__API_KEYS='["…"]', a key in its store (keys create), or LLM_SERVE_AUTH__ALLOW_OPEN=true if something else protects
+# the port.
 ENV NODE_ENV=production \
   LLM_SERVE_SERVER__HOST=0.0.0.0 \
   LLM_SERVE_SERVER__PORT=8000 \
   LLM_SERVE_CACHE__DIRECTORY=/var/cache/llm-serve \
   LLM_SERVE_DATA__DIRECTORY=/var/lib/llm-serve
+# The link is for commands beside the server: docker compose exec api llm-serve keys list
 RUN mkdir -p /var/cache/llm-serve /var/lib/llm-serve && chown node:node /var/cache/llm-serve /var/lib/llm-serve \
-  && chmod 700 /var/lib/llm-serve
+  && chmod 700 /var/lib/llm-serve \
+  && ln -s /app/dist/cli/main.js /usr/local/bin/llm-serve
 COPY package.json LICENSE ./
 COPY scripts/healthcheck.mjs ./scripts/healthcheck.mjs
 COPY --from=build /app/dist ./dist
