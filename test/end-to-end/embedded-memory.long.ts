@@ -61,7 +61,7 @@ test('memory after 1,000 mixed requests with 30 % aborts is within 5 % of that a
   expect(after.engine / before.engine).toBeLessThan(GROWTH_AT_MOST);
   expect(after.api / before.api).toBeLessThan(API_GROWTH_AT_MOST);
   expect(await metric(server, 'llm_serve_slots_used')).toBe(0);
-}, 400_000);
+});
 
 async function ask(url: string, from: number, to: number): Promise<void> {
   let next = from;

@@ -141,7 +141,7 @@ test('the part of the KV cache that running requests hold is told, also by the n
   isSeen = true;
   await Promise.all(busy);
   await expect.poll(used, { timeout: 120_000 }).toBe(0);
-}, 300_000);
+});
 
 test('SIGTERM in the middle of work finishes it and leaves no engine behind', async () => {
   // Longer than the answer takes where others compute on the same cores.
