@@ -53,8 +53,8 @@ interface ControlOptions extends Omit<ApplicationOptions, 'given' | 'recorder'> 
   readonly workerPath: string;
   /** What each worker is told at its start. */
   readonly launch: Pick<StartMessage, 'isTerminal' | 'flags'>;
-  /** The file that `config` was made of, or that `readConfig` read last. */
-  readonly configurationText: () => ConfigurationText;
+  /** The file that `config` was made of. */
+  readonly file: ConfigurationText;
   /** Whole lines of the workers' logs, and of their error output. */
   readonly onOutput: (lines: string) => void;
   readonly onErrorOutput: (lines: string) => void;
@@ -162,7 +162,7 @@ export async function composeControl(options: ControlOptions): Promise<Applicati
         onOutput: options.onOutput,
         onErrorOutput: options.onErrorOutput,
       }),
-    startMessage: () => ({ ...options.launch, instanceId, file: options.configurationText() }),
+    startMessage: { ...options.launch, instanceId, file: options.file },
     attach: (peer) => attach(peer, { scheduling, limits: limitHost, toldEngines, views }),
     onFatal: (message) => options.onFatal(new ServingError('internal', { message })),
   });
@@ -175,7 +175,7 @@ export async function composeControl(options: ControlOptions): Promise<Applicati
     sharedLimits: limits.settings,
     environment,
     // Before anything of it reaches the control's own parts: what they send from then on, the workers understand.
-    onPutInForce: (trigger) => pool.reload(trigger, options.configurationText()),
+    onPutInForce: (trigger, file) => pool.reload(trigger, file ?? null),
   });
   keyWatcher.watch();
   options.recorder?.readSettings(() => recordedSettings(reloader.running, serving));

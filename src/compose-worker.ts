@@ -82,11 +82,10 @@ export async function composeWorker(options: WorkerOptions): Promise<Worker> {
         send({ type: 'recorded', request: endedForRecord(record, systemClock) });
     },
   };
-  let file = start.file;
   const application = await compose({
     ...options,
     recorder,
-    readConfig: async () => parseConfig(file),
+    readConfig: () => Promise.reject(new Error('a worker reads no configuration: it is sent one')),
     onFatal: ({ message }) => onFailed(message),
     given: {
       instanceId: start.instanceId,
@@ -124,9 +123,8 @@ export async function composeWorker(options: WorkerOptions): Promise<Worker> {
           serving = message.serving;
           return;
         case 'reload':
-          file = message.file;
           try {
-            application.putInForce(message.trigger, parseConfig(file));
+            application.putInForce(message.trigger, parseConfig(message.file));
           } catch (error) {
             onFailed(`it cannot take the configuration: ${(error as Error).message}`);
           }

@@ -4,7 +4,7 @@ import { rateLimitNotice, type StoredKeys } from './config/access-rules.ts';
 import type { Config } from './config/config.ts';
 import { ConfigError } from './config/config-error.ts';
 import type { LoadedConfig } from './config/load.ts';
-import { planReload, type ReloadPlan } from './config/reload-plan.ts';
+import { planReload, type ReloadPlan, sourcesInForce } from './config/reload-plan.ts';
 import {
   createTargets,
   edgeSettings,
@@ -46,7 +46,7 @@ interface ReloaderOptions {
   readonly sharedLimits?: SharedLimitSettings | undefined;
   readonly live?: LiveFeed;
   /** In the turn in which it changes, before targets do: the workers are told. */
-  readonly onPutInForce?: (trigger: string) => void;
+  readonly onPutInForce?: (trigger: string, file: LoadedConfig['file']) => void;
 }
 
 /**
@@ -98,12 +98,12 @@ export class Reloader {
   }
 
   /** In this turn. Throws ConfigError; then nothing has changed. */
-  putInForce(trigger: string, { config, sources, warnings }: LoadedConfig): ReloadOutcome {
-    const { log, keys } = this.#options;
+  putInForce(trigger: string, { config, sources, warnings, file }: LoadedConfig): ReloadOutcome {
+    const { log, keys, onPutInForce } = this.#options;
     for (const warning of warnings) log.warn(warning);
     const plan = planReload(this.#running, config, keys);
-    const { changed, needsRestart } = this.#apply(plan, trigger);
-    this.#sources = sourcesOf(this.#sources, sources, needsRestart);
+    const { changed, needsRestart } = this.#apply(plan, () => onPutInForce?.(trigger, file));
+    this.#sources = sourcesInForce(this.#sources, sources, needsRestart);
     const staying = needsRestart.length === 0 ? {} : { needsRestart };
     log.info(`${trigger}: ${changed.length === 0 ? 'nothing has changed' : 'configuration reloaded'}`, {
       ...(changed.length > 0 && { changed }),
@@ -142,14 +142,14 @@ export class Reloader {
     if (next !== undefined) this.reloadLater(next);
   }
 
-  #apply(plan: ReloadPlan, trigger: string): ReloadPlan {
-    const { serving, edge, keys, workers, observed, usage, sharedLimits, live, onPutInForce } = this.#options;
+  #apply(plan: ReloadPlan, onAccepted: () => void): ReloadPlan {
+    const { serving, edge, keys, workers, observed, usage, sharedLimits, live } = this.#options;
     const { config, kept } = plan;
     const known = new Map(
       serving.targets.all.filter(({ id }) => kept.has(id)).map((target) => [target.id, target]),
     );
     const targets = this.#createTargets(config, known);
-    onPutInForce?.(trigger);
+    onAccepted();
     for (const target of config.models.flatMap((model) => model.targets)) {
       const going = known.get(target.name);
       if (going !== undefined) Object.assign(going, targetSettings(target));
@@ -174,16 +174,4 @@ export class Reloader {
       throw new ConfigError(`A target cannot be created: ${(error as Error).message}`);
     }
   }
-}
-
-/** Those of what is in force: a setting that stays until a restart is still the earlier one. */
-function sourcesOf(
-  before: LoadedConfig['sources'],
-  after: LoadedConfig['sources'],
-  staying: readonly string[],
-): LoadedConfig['sources'] {
-  const stays = new Set(staying);
-  const pick = (sources: LoadedConfig['sources'], isStaying: boolean) =>
-    Object.entries(sources).filter(([key]) => stays.has(key) === isStaying);
-  return Object.fromEntries([...pick(after, false), ...pick(before, true)]);
 }

@@ -6,16 +6,10 @@ import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'nod
 import type { Config } from '../config/config.ts';
 import { ConfigError } from '../config/config-error.ts';
 import { defaultCacheDirectory, readEnvironment } from '../config/environment.ts';
-import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import { type ConfigFile, type LoadedConfig, loadConfig } from '../config/load.ts';
 import { parseReference } from '../models/names.ts';
 
 const DEFAULT_FILE = 'llm-serve.yaml';
-
-/** The configuration file as it was read. */
-export interface ConfigFile {
-  readonly name: string;
-  readonly text: string;
-}
 
 export function readConfig(flags: Flags): LoadedConfig {
   return configOf(flags, readConfigFile(flags));
@@ -44,14 +38,15 @@ export function configFileOf(flags: Flags): string | undefined {
   return flags.config ?? (existsSync(DEFAULT_FILE) ? DEFAULT_FILE : undefined);
 }
 
-export function configOf({ values }: Pick<Flags, 'values'>, file: ConfigFile | null): LoadedConfig {
-  const loaded = loadConfig({
-    flags: values,
-    environment: readEnvironment(),
-    ...(file !== null && { file }),
-  });
+export function configOf(flags: Pick<Flags, 'values'>, file: ConfigFile | null): LoadedConfig {
+  const loaded = acceptedConfigOf(flags, file);
   checkAllowedFolders(loaded.config);
   return loaded;
+}
+
+/** Of a file that was accepted before: where links on the disk lead by now does not matter. */
+export function acceptedConfigOf({ values }: Pick<Flags, 'values'>, file: ConfigFile | null): LoadedConfig {
+  return loadConfig({ flags: values, environment: readEnvironment(), ...(file !== null && { file }) });
 }
 
 function orUnreadable(name: string, read: () => string): string {

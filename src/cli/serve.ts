@@ -28,7 +28,7 @@ interface ServeOptions {
 }
 
 export async function serve(flags: Flags, { watches, record }: ServeOptions): Promise<number> {
-  let file = readConfigFile(flags);
+  const file = readConfigFile(flags);
   const { config, sources, warnings } = configOf(flags, file);
   const configFile = configFileOf(flags);
   const workers = workerCount(config.server.workers);
@@ -65,10 +65,7 @@ export async function serve(flags: Flags, { watches, record }: ServeOptions): Pr
     cacheDirectory: config.cache.directory ?? defaultCacheDirectory(),
     dataDirectory: config.data.directory ?? defaultDataDirectory(),
     processEnvironment: readEnvironment(),
-    readConfig: async () => {
-      file = await readConfigFileAgain(configFile);
-      return configOf(flags, file);
-    },
+    readConfig: async () => configOf(flags, await readConfigFileAgain(configFile)),
     onDownloadProgress: downloadReporter({ log, terminal: process.stderr }),
     onReady,
     onFatal: (error: Error) => fail(error.message),
@@ -81,7 +78,7 @@ export async function serve(flags: Flags, { watches, record }: ServeOptions): Pr
       workers,
       workerPath: fileURLToPath(builtEntry('./worker.js', import.meta.url)),
       launch: { isTerminal, flags: flags.values },
-      configurationText: () => file,
+      file,
       onOutput: (lines) => log.copy(lines),
       onErrorOutput: (lines) => void process.stderr.write(lines),
     });

@@ -5,6 +5,7 @@
 import { Socket } from 'node:net';
 import { composeWorker } from '../compose-worker.ts';
 import { defaultCacheDirectory, defaultDataDirectory, readEnvironment } from '../config/environment.ts';
+import { reloadedSince } from '../config/reload-plan.ts';
 import { tieToParent } from '../lifeline/lifeline.ts';
 import { systemClock } from '../system-clock.ts';
 import { openLog } from '../telemetry/log.ts';
@@ -12,7 +13,7 @@ import type { HandedConnection, Ping, StartMessage } from '../workers/life-messa
 import { Link } from '../workers/link.ts';
 import type { ToControl, ToWorker } from '../workers/messages.ts';
 import { LINK_DESCRIPTOR } from '../workers/worker-process.ts';
-import { configOf } from './read-config.ts';
+import { acceptedConfigOf } from './read-config.ts';
 import { readVersion } from './version.ts';
 
 const EXIT_FAILURE = 1;
@@ -38,7 +39,7 @@ const link = new Link<ToControl, ToWorker>({
 });
 
 async function run(start: StartMessage): Promise<void> {
-  const parseConfig = (file: StartMessage['file']) => configOf({ values: start.flags }, file);
+  const parseConfig = (file: StartMessage['file']) => acceptedConfigOf({ values: start.flags }, file);
   const end = async (exitCode: number) => {
     link.close();
     await log?.close();
@@ -50,8 +51,10 @@ async function run(start: StartMessage): Promise<void> {
   };
   let log: ReturnType<typeof openLog> | undefined;
   try {
-    const { config, sources } = parseConfig(start.file);
-    const { isTerminal, number } = start;
+    const { isTerminal, number, file, reloaded } = start;
+    const started = parseConfig(file);
+    const { config, sources } =
+      reloaded === undefined ? started : reloadedSince(started, parseConfig(reloaded));
     log = openLog({ ...config.logging, isTerminal, clock: systemClock, fields: { worker: number } });
     tieToParent(log.warn);
     const worker = await composeWorker({

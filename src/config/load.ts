@@ -16,11 +16,17 @@ import { ConfigSchema, type ConfigValues } from './schema.ts';
 import { SETTINGS, type Setting, SHORTCUTS, type Shortcut, shortcutVariable } from './settings.ts';
 import { resolveTracing } from './tracing.ts';
 
+/** A configuration file as it was read. */
+export interface ConfigFile {
+  readonly name: string;
+  readonly text: string;
+}
+
 export interface ConfigSources {
   /** By setting key (`server.port`) or shortcut name (`backend`); values as the command line gave them. */
   readonly flags: Readonly<Record<string, string | boolean | undefined>>;
   readonly environment: Readonly<Record<string, string | undefined>>;
-  readonly file?: { readonly name: string; readonly text: string };
+  readonly file?: ConfigFile;
 }
 
 /** Where the value of a setting comes from. */
@@ -31,6 +37,8 @@ export interface LoadedConfig {
   /** By the key of the setting; absent: its default. */
   readonly sources: Readonly<Record<string, Exclude<SettingSource, 'default'>>>;
   readonly warnings: readonly string[];
+  /** That it was made of; absent: there is none. */
+  readonly file?: ConfigFile;
 }
 
 type Tree = Record<string, unknown>;
@@ -78,6 +86,7 @@ export function loadConfig(given: ConfigSources): LoadedConfig {
     config,
     sources: cameFrom,
     warnings: [...unknownVariables(sources.environment), ...settingsOfNothing(config)],
+    ...(sources.file && { file: sources.file }),
   };
 }
 
@@ -106,7 +115,7 @@ function settingsOfNothing({ prices, limits, models, auth }: Config): string[] {
   ];
 }
 
-function readFile(file: { name: string; text: string }, environment: ConfigSources['environment']): Tree {
+function readFile(file: ConfigFile, environment: ConfigSources['environment']): Tree {
   let content: unknown;
   try {
     content = parseYaml(file.text);

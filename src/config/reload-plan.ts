@@ -7,6 +7,7 @@ import { shownAddress } from '../schema/shown-address.ts';
 import { requireAdminKeysOffLoopback, requireKeysOffLoopback, type StoredKeys } from './access-rules.ts';
 import type { Config } from './config.ts';
 import { ConfigError } from './config-error.ts';
+import type { LoadedConfig } from './load.ts';
 import { checkRules } from './rules.ts';
 import { SETTINGS, type Setting } from './settings.ts';
 
@@ -67,11 +68,7 @@ const SERVING_KEYS: readonly string[] = [
 
 /** Throws ConfigError where what would run breaks a rule. */
 export function planReload(running: Config, wanted: Config, stored: StoredKeys): ReloadPlan {
-  const different = SETTINGS.filter(
-    (setting) =>
-      setting.key !== 'models' &&
-      !isDeepStrictEqual(valueAt(running, setting.path), valueAt(wanted, setting.path)),
-  );
+  const different = differentSettings(running, wanted);
   const staying = different.filter(({ key }) => NEEDS_RESTART.has(key));
   const config = asItWillRun(running, wanted, staying);
   checkWhatRuns(config, staying, stored);
@@ -95,6 +92,44 @@ export function planReload(running: Config, wanted: Config, stored: StoredKeys):
     needsRestart: staying.map(({ key }) => key),
     kept,
   };
+}
+
+type Loaded = Pick<LoadedConfig, 'config' | 'sources'>;
+
+/**
+ * What is in force after a start with one configuration, and reloads of which the last one was to the other, for a process that starts now.
+ * That reload was accepted, so nothing is checked again.
+ */
+export function reloadedSince(started: Loaded, reloaded: Loaded): Loaded {
+  const staying = differentSettings(started.config, reloaded.config).filter(({ key }) =>
+    NEEDS_RESTART.has(key),
+  );
+  const stayingKeys = staying.map(({ key }) => key);
+  return {
+    config: asItWillRun(started.config, reloaded.config, staying),
+    sources: sourcesInForce(started.sources, reloaded.sources, stayingKeys),
+  };
+}
+
+/** A setting that stays until a restart still comes from where it came. */
+export function sourcesInForce(
+  running: LoadedConfig['sources'],
+  wanted: LoadedConfig['sources'],
+  staying: readonly string[],
+): LoadedConfig['sources'] {
+  const stays = new Set(staying);
+  const pick = (sources: LoadedConfig['sources'], isStaying: boolean) =>
+    Object.entries(sources).filter(([key]) => stays.has(key) === isStaying);
+  return Object.fromEntries([...pick(wanted, false), ...pick(running, true)]);
+}
+
+/** But models. */
+function differentSettings(running: Config, wanted: Config): readonly Setting[] {
+  return SETTINGS.filter(
+    (setting) =>
+      setting.key !== 'models' &&
+      !isDeepStrictEqual(valueAt(running, setting.path), valueAt(wanted, setting.path)),
+  );
 }
 
 /** The wanted configuration with some settings as they are. */

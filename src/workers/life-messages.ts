@@ -44,7 +44,10 @@ export interface StartMessage {
   readonly isTerminal: boolean;
   /** As given on the command line. */
   readonly flags: Readonly<Record<string, string | boolean | undefined>>;
+  /** That the server was started with: some of its settings stay until a restart. */
   readonly file: ConfigurationText;
+  /** That was put in force last; absent: there was no reload. */
+  readonly reloaded?: ConfigurationText;
 }
 
 export type LifeToWorker =

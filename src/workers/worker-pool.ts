@@ -46,8 +46,8 @@ interface WorkerPoolOptions<Accepted extends AcceptedSocket> {
   readonly count: number;
   readonly door: ConnectionDoor<Accepted>;
   readonly start: (events: WorkerEvents, number: number) => RunningWorker<Accepted>;
-  /** What each is told first, beside its number and name. */
-  readonly startMessage: () => Omit<StartMessage, 'type' | 'number' | 'name' | 'workers'>;
+  /** What each is told first, beside its number and name, and what was reloaded. */
+  readonly startMessage: Omit<StartMessage, 'type' | 'number' | 'name' | 'workers' | 'reloaded'>;
   /** Called when the worker was told to start; what it sends the worker comes after that. */
   readonly attach: (peer: WorkerPeer) => AttachedWorker;
   /** No worker can start, as each has said. */
@@ -82,6 +82,7 @@ export class WorkerPool<Accepted extends AcceptedSocket> {
   readonly #places: readonly Place<Accepted>[];
   #phase: 'starting' | 'serving' | 'ending' = 'starting';
   #restarts = 0;
+  #reloaded: Pick<StartMessage, 'reloaded'> = {};
   #pings: Timer | undefined;
   #patience: Timer | undefined;
   #onStarted = () => {};
@@ -121,6 +122,7 @@ export class WorkerPool<Accepted extends AcceptedSocket> {
 
   /** A worker that cannot do it is replaced by one that starts with it. */
   reload(trigger: string, file: ConfigurationText): void {
+    this.#reloaded = { reloaded: file };
     for (const { process } of this.#workers()) process.send({ type: 'reload', trigger, file });
   }
 
@@ -208,7 +210,8 @@ export class WorkerPool<Accepted extends AcceptedSocket> {
       },
       place.number,
     );
-    process.send({ type: 'start', number: place.number, name, workers: count, ...startMessage() });
+    const { number } = place;
+    process.send({ type: 'start', number, name, workers: count, ...startMessage, ...this.#reloaded });
     const worker: Worker<Accepted> = {
       process,
       attached: attach({ name, send: (message) => sendWithin(process, message) }),

@@ -111,7 +111,7 @@ export async function startServer(options: ServerOptions): Promise<ComposedServe
           workers: TEST_WORKERS,
           workerPath: WORKER_PATH,
           launch: { isTerminal: false, flags: flagsOf(options, place) },
-          configurationText: () => fileOf({ ...options, ...current }),
+          file: fileOf(options),
           onOutput: (written) => {
             for (const line of written.trimEnd().split('\n')) lines.add(JSON.parse(line) as LogLine);
           },

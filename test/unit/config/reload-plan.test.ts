@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { ConfigError } from '../../../src/config/config-error.ts';
 import { loadConfig } from '../../../src/config/load.ts';
-import { planReload } from '../../../src/config/reload-plan.ts';
+import { planReload, reloadedSince } from '../../../src/config/reload-plan.ts';
 
-const load = (text: string) =>
-  loadConfig({ flags: {}, environment: {}, file: { name: 'llm-serve.yaml', text } }).config;
+const loaded = (text: string) =>
+  loadConfig({ flags: {}, environment: {}, file: { name: 'llm-serve.yaml', text } });
+const load = (text: string) => loaded(text).config;
 
 const plan = (running: string, wanted: string, storeHeldKeys = false) =>
   planReload(load(running), load(wanted), { storeHeldKeys, hasAdmin: false });
@@ -115,5 +116,34 @@ describe('what a reload changes', () => {
     expect(() => plan(running, 'server: { host: 0.0.0.0 }')).toThrow(
       'server.host is "0.0.0.0", which others can reach, but there is no key',
     );
+  });
+});
+
+describe('what is in force after reloads, for a process that starts later', () => {
+  const STARTED = 'server: { port: 8100, heartbeat_seconds: 9 }\naccess: { store: "sqlite:keys.db" }';
+
+  it('is what those have that saw all of them', () => {
+    const first = 'server: { port: 9000 }\nadmin: { port: 9001 }\ngeneration: { max_tokens: 7 }';
+    const last = `server: { port: 9002, heartbeat_seconds: 3 }\n${withTargets(A, B)}`;
+    const stored = { storeHeldKeys: false, hasAdmin: false };
+    const afterFirst = planReload(load(STARTED), load(first), stored).config;
+    const afterLast = planReload(afterFirst, load(last), stored).config;
+    const { config } = reloadedSince(loaded(STARTED), loaded(last));
+    expect(config).toEqual(afterLast);
+    expect(config.server).toMatchObject({ port: 8100, heartbeat_seconds: 3 });
+    expect(config.access.store).toBe('sqlite:keys.db');
+    expect(config.models[0]?.targets.map(({ name }) => name)).toEqual(['a', 'b']);
+  });
+
+  it('comes from where it came: a setting that stays is still one of the start', () => {
+    const { sources } = reloadedSince(
+      loaded(STARTED),
+      loaded('admin: { port: 1 }\nscheduler: { max_queue: 2 }'),
+    );
+    expect(sources).toEqual({
+      'server.port': 'file',
+      'access.store': 'file',
+      'scheduler.max_queue': 'file',
+    });
   });
 });

@@ -6,6 +6,8 @@ import type { WorkerEvents } from '../../../src/workers/worker-process.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { recordingLog } from '../../support/fake-engine.ts';
 
+const STARTED_WITH = { name: 'llm-serve.yaml', text: '' };
+
 class FakeProcess {
   readonly pid = 1;
   readonly received: ToWorker[] = [];
@@ -55,7 +57,7 @@ function started(count: number) {
       processes.push(process);
       return process;
     },
-    startMessage: () => ({ instanceId: 'i', isTerminal: false, flags: {}, file: null }),
+    startMessage: { instanceId: 'i', isTerminal: false, flags: {}, file: STARTED_WITH },
     attach: (peer) => {
       peers.push(peer);
       return { receive: () => {}, ended: () => ended.push(peer.name) };
@@ -296,11 +298,16 @@ describe('a drain', () => {
   });
 });
 
-it('tells all of a reload, and the next ones to start', async () => {
+it('tells all of a reload, also one that has not begun to serve, and the next ones at their start', async () => {
   const { at, pool } = await allServe(2);
-  pool.reload('SIGHUP', { name: 'llm-serve.yaml', text: 'models: []' });
-  expect([at(0).types, at(1).types]).toEqual([
+  const file = { name: 'llm-serve.yaml', text: 'models: []' };
+  at(1).kill('it was ended by SIGKILL');
+  expect(at(2).received[0]).not.toHaveProperty('reloaded');
+  pool.reload('SIGHUP', file);
+  expect([at(0).types, at(2).types]).toEqual([
     ['start', 'reload'],
     ['start', 'reload'],
   ]);
+  at(0).kill('it was ended by SIGKILL');
+  expect(at(3).received[0]).toMatchObject({ type: 'start', file: STARTED_WITH, reloaded: file });
 });

@@ -1,0 +1,96 @@
+/** A worker that takes the place of a dead one serves with what is in force: not with what a reload refused or put off until a restart. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { type Executable, startExecutable } from '../support/executable.ts';
+import { ask, generate } from '../support/http-client.ts';
+import { childrenOf } from '../support/process-table.ts';
+import { scripted } from '../support/scripted-server.ts';
+
+const ADMIN = { authorization: 'Bearer admin-key-1' };
+
+const fileOf = (maxTokens: number | string, more: string) =>
+  [
+    'models: [{ id: m, targets: [{ backend: scripted, model: m }] }]',
+    `generation: { max_tokens: ${maxTokens} }`,
+    'auth: { admin_keys: [admin-key-1] }',
+    more,
+  ].join('\n');
+
+const STARTED = 'server: { workers: 2 }\nadmin: { port: 0 }';
+
+async function start(text: string) {
+  const folder = mkdtempSync(join(tmpdir(), 'llm-serve-replaced-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const path = join(folder, 'llm-serve.yaml');
+  writeFileSync(path, text);
+  const server = await startExecutable({
+    flags: ['--config', path],
+    environment: { LLM_SERVE_SERVER__WORKERS: '' },
+    endsWith: onTestFinished,
+  });
+  const reload = async (to: string, fits: string) => {
+    writeFileSync(path, to);
+    server.signal('SIGHUP');
+    return server.logged(({ msg }) => msg.startsWith(fits));
+  };
+  return { server, reload };
+}
+
+/** Both, one after the other, so that only such answer that have taken another one's place. */
+async function replaceWorkers(server: Executable): Promise<void> {
+  const pids = childrenOf(server.pid).flatMap(({ pid, command }) =>
+    command.includes('worker.js') ? [pid] : [],
+  );
+  expect(pids).toHaveLength(2);
+  const again = () => server.logs().filter(({ msg }) => /^worker \d serves again$/.test(msg)).length;
+  for (const [index, pid] of pids.entries()) {
+    process.kill(pid, 'SIGKILL');
+    await expect.poll(again).toBe(index + 1);
+  }
+}
+
+async function tokensOfEach(server: Executable): Promise<ReadonlySet<number>> {
+  const prompt = scripted({ text: 'a b c d e f g h' });
+  const answers = await Promise.all([1, 2, 3, 4].map(() => generate(server, { prompt })));
+  return new Set(answers.map((answer) => answer.json().usage.completion_tokens));
+}
+
+test('a refused reload leaves nothing that keeps a dead worker from being replaced', async () => {
+  const { server, reload } = await start(fileOf(2, STARTED));
+  await reload(fileOf(4, STARTED), 'SIGHUP: configuration reloaded');
+  await reload(fileOf('many', STARTED), 'SIGHUP: the configuration was not reloaded');
+  await replaceWorkers(server);
+  expect(await tokensOfEach(server)).toEqual(new Set([4]));
+  const ready = await ask(`${server.url}/ready`);
+  expect([ready.status, ready.json<{ workers: unknown }>().workers]).toMatchObject([
+    200,
+    { status: 'complete' },
+  ]);
+});
+
+test('what a reload leaves as it is until a restart is as it was at workers that are started later, too', async () => {
+  const { server, reload } = await start(fileOf(2, STARTED));
+  const { msg } = await server.logged((line) => line.msg.startsWith('administration is served on'));
+  const adminUrl = /http:\S+(?= alone)/.exec(msg)?.[0] ?? '';
+  const wanted = 'server: { workers: 1 }\naccess: { store: "memory:" }\nlogging: { level: error }';
+  const { needsRestart } = await reload(fileOf(4, wanted), 'SIGHUP: configuration reloaded');
+  expect(needsRestart).toEqual(['server.workers', 'access.store', 'admin.port', 'logging.level']);
+  const inForce = async () => {
+    const { status, text } = await ask(`${adminUrl}/admin/configuration`, { headers: ADMIN });
+    expect(status).toBe(200);
+    return text;
+  };
+  // A worker is told a moment after it was logged.
+  await expect.poll(inForce).toMatch(/"max_tokens": ?4/);
+  const before = await inForce();
+  await replaceWorkers(server);
+  expect(await tokensOfEach(server)).toEqual(new Set([4]));
+  expect(JSON.parse(await inForce())).toEqual(JSON.parse(before));
+  // It would be served to everybody where administration has no address of its own.
+  const { status } = await ask(`${server.url}/admin/configuration`, { headers: ADMIN });
+  expect(status).toBe(404);
+  const answer = await generate(server, { prompt: 'hi' });
+  await server.requestLine(String(answer.headers['x-request-id']));
+});
