@@ -1,6 +1,7 @@
 /** What a person at a terminal sees when the default model is ready: where to look, and a first request. Pure; fits 80 columns. */
 import type { ServedModel } from '../core/backend.ts';
 import { DEFAULT_SERVER } from './remote.ts';
+import type { StoreFlags } from './store-flags.ts';
 
 interface BannerFacts {
   readonly version: string;
@@ -13,8 +14,8 @@ interface BannerFacts {
   readonly otherModels: number;
   /** The door is shut. */
   readonly needsKey: boolean;
-  /** The configuration file that the server was started with, if one was named: commands need it too. */
-  readonly config?: string | undefined;
+  /** Of the server's start: the command that makes a key needs them too. */
+  readonly storeFlags: StoreFlags;
 }
 
 const GENERATE = { path: '/generate', body: '{"prompt":"What is the capital of France?"}' };
@@ -27,9 +28,10 @@ export function bannerText({
   model,
   otherModels,
   needsKey,
-  config,
+  storeFlags,
 }: BannerFacts): string {
   const onlyEmbeds = model.abilities.includes('embed') && !model.abilities.includes('generate');
+  const { text, secret } = storeFlags;
   const { path, body } = onlyEmbeds ? EMBED : GENERATE;
   const others = otherModels === 0 ? '' : ` and ${otherModels} more (${address}/v1/models)`;
   const server = address === DEFAULT_SERVER ? '' : ` --server ${address}`;
@@ -46,7 +48,10 @@ export function bannerText({
     ...(needsKey
       ? [
           '  Keys      every request needs one. Make one:',
-          `            npx llm-serve keys create --name you${config === undefined ? '' : ` --config ${config}`}`,
+          `            npx llm-serve keys create --name you${text === '' ? '' : ` ${text}`}`,
+          ...secret.map(
+            (flag) => `            with ${flag} as the server has it: its value is not shown here`,
+          ),
         ]
       : []),
     '',

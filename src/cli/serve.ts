@@ -15,6 +15,7 @@ import { bannerText } from './banner.ts';
 import { downloadReporter } from './download-progress.ts';
 import { configFileOf, configOf, type Flags, readConfigFile, readConfigFileAgain } from './read-config.ts';
 import { openRecordFile, startRecorder } from './record.ts';
+import { storeFlagsOf } from './store-flags.ts';
 import { readVersion } from './version.ts';
 import { machineFiles, watchConfigFile } from './watch-file.ts';
 import { workerCount } from './worker-count.ts';
@@ -105,8 +106,8 @@ export async function serve(flags: Flags, { watches, record }: ServeOptions): Pr
     const otherModels = config.models.length - 1;
     void ready.then((model) => {
       const needsKey = application.keys.isShut;
-      const facts = { version, address, adminUrl, model, otherModels, needsKey, config: flags.config };
-      log.print(bannerText(facts));
+      const storeFlags = storeFlagsOf(flags);
+      log.print(bannerText({ version, address, adminUrl, model, otherModels, needsKey, storeFlags }));
     });
   };
   try {
