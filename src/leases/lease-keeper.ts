@@ -49,9 +49,6 @@ export interface HeldSlots extends Allowance {
 /** The store is called away, and that is logged, after failures for so long: one late answer is none. */
 const AWAY_AFTER_MS: Milliseconds = 1000;
 
-/** The machine was asleep, or its clock was set: forward by more than that between two looks at it, which are less than a second apart. */
-const MAX_LEAP_MS: Milliseconds = 1000;
-
 export class LeaseKeeper {
   readonly #options: LeaseKeeperOptions;
   readonly #leases: SlotLeases;
@@ -103,7 +100,7 @@ export class LeaseKeeper {
     const ahead = clock.wallNow() - clock.now();
     const leapMs = ahead - this.#ahead;
     this.#ahead = ahead;
-    if (leapMs <= MAX_LEAP_MS) return;
+    if (leapMs <= this.#leases.maxUnseenMs) return;
     log.warn('the clock went forward at once: the leases of shared slots are asked for again', {
       leap_ms: Math.round(leapMs),
     });

@@ -270,6 +270,11 @@ export class SlotLeases {
     this.#failedAt = Number.NEGATIVE_INFINITY;
   }
 
+  /** The clock may have stood still for that long without harm: a part of what leases end earlier here than at the store. */
+  get maxUnseenMs(): Milliseconds {
+    return (this.#settings.leaseMs * MARGIN) / 2;
+  }
+
   get #failureCountsUntil(): Milliseconds {
     return this.#failedAt + 2 * this.#settings.timeoutMs + FAILURE_COUNTS_MS;
   }

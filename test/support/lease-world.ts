@@ -156,10 +156,10 @@ export class LeaseWorld {
     if (!this.#isAway(process)) this.#ledger.leave(process.id, [TARGET]);
   }
 
-  /** For longer than what a set clock may explain. */
+  /** For longer than what goes unseen. */
   #sleep(process: Process): void {
     if (this.#isStopped(process)) return;
-    process.asleepMs = this.#between(1500, 12_000);
+    process.asleepMs = this.#between(200, 12_000);
     process.stoppedUntil = this.#now + process.asleepMs;
   }
 

@@ -143,6 +143,17 @@ describe('the keeper of leases', () => {
     expect(seen.logged.some((message) => message.includes('went forward'))).toBe(true);
   });
 
+  it('trusts none after a sleep that is short, and longer than what its end comes earlier than at the store', async () => {
+    const { clock, keeper, allowed, seen } = await kept();
+    clock.leapMs = 100;
+    keeper.beforeGrants();
+    expect(allowed()?.slots).toBe(8);
+    clock.leapMs = 400;
+    keeper.beforeGrants();
+    expect(allowed()?.slots).toBe(0);
+    expect(seen.logged.filter((message) => message.includes('went forward'))).toHaveLength(1);
+  });
+
   it('trusts no answer after a sleep that was asked for before it', async () => {
     const { clock, keeper, allowed, state, answers } = await kept();
     state.isHeld = true;
