@@ -13,6 +13,7 @@ import {
   VALUE_SETS,
   valuesFile,
 } from '../../support/helm.ts';
+import { RULES } from '../../support/observability.ts';
 import { configureImage, type Document } from './deployment-files.ts';
 
 const missing = missingTools();
@@ -30,12 +31,20 @@ function withValues(values: object, ...command: readonly string[]): ReturnType<t
   return helm(...command, 'llm-serve', CHART, '--values', join(folder, 'values.yaml'));
 }
 
-function renderedKind(kind: string, values: object): Document {
+function renderedWith(values: object): readonly Document[] {
   const { isFine, text } = withValues(values, 'template');
   if (!isFine) throw new Error(text);
+  return documentsOf(text);
+}
+
+function documentsOf(text: string): readonly Document[] {
   return parseAllDocuments(text)
     .map((document) => document.toJSON())
-    .find((object) => object?.kind === kind);
+    .filter((object) => object !== null);
+}
+
+function renderedKind(kind: string, values: object): Document {
+  return renderedWith(values).find((object) => object.kind === kind);
 }
 
 describe.each(VALUE_SETS)('with the values of %s', (set) => {
@@ -80,6 +89,17 @@ it('would notice a field, a type, a bound or a kind that is wrong', (context) =>
   for (const { name, problems } of objects) expect(problems, name).not.toEqual([]);
 });
 
+/** Every object that the chart can make at once. */
+const EVERYTHING = {
+  valkey: { enabled: true },
+  modelCache: { persistent: true },
+  autoscaling: { kind: 'hpa' },
+  serviceMonitor: { enabled: true },
+  networkPolicy: { enabled: true },
+  ingress: { enabled: true, hosts: ['llm.example.com'] },
+  httpRoute: { enabled: true, parentRefs: [{ name: 'public' }] },
+};
+
 const WITH_API_KEYS = { secret: { create: true, values: { 'api-keys': '["a-key-for-this-test"]' } } };
 
 it.skipIf(missing !== undefined).each([
@@ -88,7 +108,10 @@ it.skipIf(missing !== undefined).each([
   [{ autoscaling: { kind: 'cron' } }, /autoscaling/],
   [{ probes: { readiness: { periodSeconds: 5 } } }, /shutdown_delay_seconds is 5/],
   [{ config: { server: { shutdown_delay_seconds: 0 } } }, /shutdown_delay_seconds is 0/],
-  [{ replicas: 2, data: { persistent: true } }, /one node mounts/],
+  [{ replicas: 2, data: { persistent: true } }, /SQLite file, which one replica can use/],
+  [{ replicas: 2, data: { existingClaim: 'own' } }, /SQLite file, which one replica can use/],
+  [{ fullnameOverride: '1st' }, /"1st" cannot be the name of a Service/],
+  [{ fullnameOverride: 'llm.serve' }, /"llm.serve" cannot be the name of a Service/],
   [{ replicas: 2, modelCache: { persistent: true, accessModes: ['ReadWriteOnce'] } }, /one node mounts/],
   [{ secret: { create: true } }, /"api-keys" of the Secret is read.*secret.values does not have it/],
   [{ ...WITH_API_KEYS, valkey: { enabled: true } }, /"valkey-password" of the Secret is read/],
@@ -177,3 +200,85 @@ it.skipIf(missing !== undefined).each([
   const notes = text.slice(text.indexOf('NOTES:'));
   expect([...notes.matchAll(/--from-literal=([-\w]+)=/g)].map(([, key]) => key)).toEqual(keys);
 });
+
+it('ends the pod before the next one starts where both would have a volume that only one may have', (context) => {
+  needTools(context);
+  const strategy = (values: object) => renderedKind('Deployment', values).spec.strategy.type;
+  const shared = ['ReadWriteMany'];
+  expect(strategy({})).toBe('RollingUpdate');
+  expect(strategy({ modelCache: { persistent: true, accessModes: shared } })).toBe('RollingUpdate');
+  expect(strategy({ modelCache: { persistent: true, accessModes: ['ReadWriteOnce'] } })).toBe('Recreate');
+  // SQLite, which two nodes spoil.
+  expect(strategy({ data: { persistent: true, accessModes: shared } })).toBe('Recreate');
+  expect(strategy({ data: { existingClaim: 'own', accessModes: shared } })).toBe('Recreate');
+});
+
+it('restarts the server and its Valkey for another password, and Valkey for nothing else', (context) => {
+  needTools(context);
+  const templates = (apiKey: string, password: string) => {
+    const secret = {
+      create: true,
+      values: { 'api-keys': JSON.stringify([apiKey]), 'valkey-password': password },
+    };
+    const objects = renderedWith({ valkey: { enabled: true }, secret });
+    return ['Deployment', 'StatefulSet'].map(
+      (kind) => objects.find((object) => object.kind === kind).spec.template,
+    );
+  };
+  const [server, valkey] = templates('first-api-key', 'first');
+  const [serverAfter, valkeyAfter] = templates('first-api-key', 'second');
+  expect(serverAfter).not.toEqual(server);
+  expect(valkeyAfter).not.toEqual(valkey);
+  const [serverOtherKey, valkeyOtherKey] = templates('second-api-key', 'first');
+  expect(serverOtherKey).not.toEqual(server);
+  expect(valkeyOtherKey).toEqual(valkey);
+});
+
+it('gives Valkey no label that changes with the version of the chart or the server', (context) => {
+  needTools(context);
+  const { spec } = renderedKind('StatefulSet', { valkey: { enabled: true } });
+  expect(spec.template.metadata.labels).toEqual(spec.selector.matchLabels);
+});
+
+it('has Prometheus name the job as the alerts ask for it, whatever the release is called', (context) => {
+  needTools(context);
+  const { isFine, text } = helm('template', 'prod', CHART, '--set', 'serviceMonitor.enabled=true');
+  expect(isFine, text).toBe(true);
+  const objects = documentsOf(text);
+  const service = objects.find(({ kind }) => kind === 'Service');
+  const { jobLabel } = objects.find(({ kind }) => kind === 'ServiceMonitor').spec;
+  const jobs = RULES.flatMap(({ expr }) => [...expr.matchAll(/job="([^"]+)"/g)].map(([, job]) => job));
+  expect(service.metadata.name).toBe('prod-llm-serve');
+  expect(new Set(jobs)).toEqual(new Set([service.metadata.labels[jobLabel]]));
+});
+
+it
+  .skipIf(missing !== undefined)
+  .each(['a', 'b'.repeat(53), `${'c'.repeat(44)}-ddddddd`, `${'e'.repeat(49)}-fff`])(
+  'makes of the release %s names and labels within the bounds of Kubernetes',
+  (release) => {
+    const folder = mkdtempSync(join(tmpdir(), 'llm-serve-values-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    writeFileSync(join(folder, 'values.yaml'), stringify(EVERYTHING));
+    const { isFine, text } = helm('template', release, CHART, '--values', join(folder, 'values.yaml'));
+    expect(isFine, text).toBe(true);
+    const objects = documentsOf(text);
+    expect(new Set(objects.map(({ kind }) => kind))).toContain('StatefulSet');
+    for (const { kind, metadata, spec } of objects) {
+      // A label of DNS is the narrowest bound, and that of a Service and of a pod's host name.
+      expect(metadata.name, kind).toMatch(/^[a-z]([-a-z0-9]*[a-z0-9])?$/);
+      expect(metadata.name.length, metadata.name).toBeLessThanOrEqual(63);
+      const labels = [metadata.labels, spec?.selector?.matchLabels, spec?.template?.metadata.labels];
+      for (const value of labels.flatMap((each) => Object.values(each ?? {}))) {
+        expect(String(value)).toMatch(/^[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?$/);
+        expect(String(value).length, String(value)).toBeLessThanOrEqual(63);
+      }
+      // Its pods get the label controller-revision-hash: the name, a hyphen and up to ten characters.
+      if (kind === 'StatefulSet') expect(metadata.name.length).toBeLessThanOrEqual(63 - 11);
+    }
+    const services = objects.filter(({ kind }) => kind === 'Service').map(({ metadata }) => metadata.name);
+    const { spec } = objects.find(({ kind }) => kind === 'StatefulSet');
+    expect(services).toContain(spec.serviceName);
+    expect(text).toContain(`@${spec.serviceName}:6379`);
+  },
+);

@@ -1,5 +1,9 @@
 {{/* What the schema cannot say: values that contradict each other, each with what to do. */}}
 {{- define "llm-serve.check" -}}
+{{- $name := include "llm-serve.fullname" . -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
+{{- fail (printf "%q cannot be the name of a Service, which begins with a letter and has letters, digits and hyphens alone. Set fullnameOverride, or choose another name for the release." $name) -}}
+{{- end -}}
 {{- $delay := include "llm-serve.delaySeconds" . | float64 -}}
 {{- with .Values.probes.readiness -}}
 {{- if ge (mulf .periodSeconds .failureThreshold) $delay -}}
@@ -7,10 +11,10 @@
 {{- end -}}
 {{- end -}}
 {{- if and (include "llm-serve.hasSeveral" .) (include "llm-serve.isBoundToNode" .) -}}
-{{- fail "modelCache or data is a volume that one node mounts (accessModes without ReadWriteMany), but there may be several replicas. For models use ReadWriteMany, for data a PostgreSQL: LLM_SERVE_ACCESS__STORE in secret.variables." -}}
+{{- fail "modelCache is a volume that one node mounts (accessModes without ReadWriteMany), but there may be several replicas. Use ReadWriteMany." -}}
 {{- end -}}
-{{- if and (include "llm-serve.hasSeveral" .) (or .Values.data.persistent .Values.data.existingClaim) -}}
-{{- fail "data is a volume with a SQLite file, which one replica can use, but there may be several. Use a PostgreSQL: LLM_SERVE_ACCESS__STORE in secret.variables." -}}
+{{- if and (include "llm-serve.hasSeveral" .) (include "llm-serve.keepsDatabase" .) -}}
+{{- fail "data is a volume with a SQLite file, which one replica can use, but there may be several. Use a PostgreSQL, LLM_SERVE_ACCESS__STORE in secret.variables, without data.persistent and data.existingClaim." -}}
 {{- end -}}
 {{- if and .Values.secret.create .Values.externalSecret.enabled -}}
 {{- fail "secret.create and externalSecret.enabled both make the Secret. Set one of them to false." -}}

@@ -21,6 +21,11 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: server
 {{- end }}
 
+{{/* At most 52 characters: a StatefulSet puts its name, a hyphen and a hash of ten into a label of its pods, of which 63 are allowed. */}}
+{{- define "llm-serve.valkeyName" -}}
+{{- printf "%s-valkey" (include "llm-serve.fullname" . | trunc 45 | trimSuffix "-") -}}
+{{- end }}
+
 {{- define "llm-serve.valkeyLabels" -}}
 app.kubernetes.io/name: {{ include "llm-serve.name" . | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
@@ -69,11 +74,16 @@ app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 {{- if or (gt (int .Values.replicas) 1) (include "llm-serve.isScaled" .) -}}true{{- end -}}
 {{- end }}
 
-{{/* A volume that only one node can mount: its pod must end before the next one starts. */}}
+{{/* Whether models are on a volume that only one node can mount. */}}
 {{- define "llm-serve.isBoundToNode" -}}
-{{- range list .Values.modelCache .Values.data -}}
+{{- with .Values.modelCache -}}
 {{- if and (or .persistent .existingClaim) (not (has "ReadWriteMany" .accessModes)) -}}true{{- end -}}
 {{- end -}}
+{{- end }}
+
+{{/* Whether there is a volume for a SQLite file. Two pods that have it open spoil it, whatever the volume's access modes. */}}
+{{- define "llm-serve.keepsDatabase" -}}
+{{- if or .Values.data.persistent .Values.data.existingClaim -}}true{{- end -}}
 {{- end }}
 
 {{/* Of an object with the keys of modelCache and data: what holds it. */}}
