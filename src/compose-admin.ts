@@ -9,6 +9,7 @@ import { isLoopbackHost } from './config/rules.ts';
 import { shownConfig } from './config/shown-config.ts';
 import type { ApplicationLog } from './core/log.ts';
 import type { LimitGate } from './http/limit-gate.ts';
+import type { ReadingLine } from './http/reading-line.ts';
 import type { AdminOptions } from './http/routes/admin.ts';
 import type { AdminDoor } from './http/server.ts';
 import type { Reloader } from './reload.ts';
@@ -31,13 +32,15 @@ export function createAdministration(parts: {
   readonly log: ApplicationLog;
   readonly keys: KeyRing;
   readonly limitGate: LimitGate;
+  readonly readings: ReadingLine;
 }): AdminOptions {
-  const { administered, models, reload, store, reloader, log, keys, limitGate } = parts;
+  const { administered, models, reload, store, reloader, log, keys, limitGate, readings } = parts;
   const now = () => systemClock.wallNow();
   return {
     clock: systemClock,
     administered,
     keys: new KeyAdministration({ store: store.keys, now }),
+    readings,
     audit: new AuditTrail({ store: store.audit, log, now }),
     limitStates: ({ after, most }) => {
       const page = keys.callersAfter(after, { most, now: now() });

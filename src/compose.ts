@@ -32,6 +32,7 @@ import type { Telemetry } from './core/request-trace.ts';
 import { BodyBudget } from './http/body-limits.ts';
 import { type ConnectionGate, ConnectionLimit } from './http/connection-limit.ts';
 import { newId } from './http/open-requests.ts';
+import { ReadingLine } from './http/reading-line.ts';
 import type { ReloadOutcome } from './http/routes/admin.ts';
 import { buildServer, type ListensAt } from './http/server.ts';
 import { WrongKeys } from './http/wrong-keys.ts';
@@ -207,6 +208,7 @@ export async function compose(options: ApplicationOptions): Promise<ProcessAppli
     settings: observed,
   });
   const live = given?.views.live ?? own;
+  const readings = new ReadingLine();
   const usage = createUsage({ config, store, log, flushAll: given?.views.flushUsage });
   const keyMetrics = new KeyMetrics(() => keys.active);
   const limits =
@@ -278,6 +280,7 @@ export async function compose(options: ApplicationOptions): Promise<ProcessAppli
       log,
       keys,
       limitGate,
+      readings,
     }),
     adminDoor: adminDoorOf(config),
     settings: edge,
@@ -290,6 +293,7 @@ export async function compose(options: ApplicationOptions): Promise<ProcessAppli
     wrongKeys,
     live,
     usage: usage.reader,
+    readings,
   });
   const close = async () => {
     // They have no end of their own.

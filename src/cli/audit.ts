@@ -30,7 +30,7 @@ export function addAuditCommand(program: Command, { exit }: CommandFrame): void 
 async function printAudit(command: Command): Promise<void> {
   const limit = limitOf(command.getOptionValue('limit') as string | undefined);
   const before = timeOf(command.getOptionValue('before') as string | undefined);
-  const store = await openConfiguredStore(flagsOf(command));
+  const store = await openConfiguredStore(flagsOf(command), 'read');
   const entries = await store.audit.list({ limit, before }).finally(() => store.close());
   if (command.getOptionValue('json') === true) {
     const shown = entries.map((entry) => ({ ...entry, at: new Date(entry.at).toISOString() }));

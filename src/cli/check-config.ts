@@ -1,6 +1,6 @@
 /**
  * `llm-serve check-config`: checks the configuration as the start does, and prints what would be used, without its secrets. Keys of
- * access.store count for its rules, so the store is read where a rule depends on them; nothing is created.
+ * access.store count for its rules, so the store is read where a rule depends on them; nothing is created, and its tables stay as they are.
  */
 import { existsSync } from 'node:fs';
 import { stringify } from 'yaml';
@@ -50,7 +50,7 @@ async function storedKeysOf(config: Config): Promise<StoredKeysRead> {
     (address.startsWith(SQLITE_SCHEME) && !existsSync(address.slice(SQLITE_SCHEME.length)));
   if (isEmpty) return { ring, areKnown: true, warnings: [] };
   try {
-    const store = await openStore(address);
+    const store = await openStore(address, 'read');
     try {
       ring.setStored(await store.keys.list());
     } finally {

@@ -1,15 +1,16 @@
-/** `llm-serve data check|backup|restore`: the database of keys, usage and the audit log as a whole. */
+/** `llm-serve data check|backup|restore|migrate`: the database of keys, usage and the audit log as a whole. */
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { ConfigError } from '../config/config-error.ts';
 import { printableText } from '../core/log.ts';
 import { table } from '../core/text-columns.ts';
+import { NEWEST_VERSION } from '../stores/sql/migrations.ts';
 import { backUp, inspect, restore } from '../stores/sqlite/on-file.ts';
 import type { FileFacts, RestoredFile } from '../stores/sqlite/sqlite-files.ts';
 import { SQLITE_SCHEME } from '../stores/store-address.ts';
 import type { CommandFrame } from './command-frame.ts';
 import { COMMAND_GROUPS } from './help.ts';
-import { storeAddressOf } from './opened-store.ts';
+import { openConfiguredStore, storeAddressOf } from './opened-store.ts';
 import { readConfig } from './read-config.ts';
 import { flagsOf, STORE_SECTIONS, withSections } from './settings-flags.ts';
 import { rejectUnknownWithin } from './unknown-command.ts';
@@ -21,7 +22,7 @@ export function addDataCommands(program: Command, { exit }: CommandFrame): void 
     .command('data')
     .helpGroup(COMMAND_GROUPS.access)
     .helpCommand(false)
-    .description('check, backup, restore: the file of keys, usage and the audit log.');
+    .description('check, backup, restore, migrate: the database of keys, usage and the audit log.');
   rejectUnknownWithin(data);
   const add = (command: Command, run: (command: Command, path: string) => Promise<number>) =>
     withSections(command.optionsGroup('Options:').option('--json', 'print JSON'), STORE_SECTIONS).action(
@@ -46,6 +47,21 @@ export function addDataCommands(program: Command, { exit }: CommandFrame): void 
       .description('Put a copy in its place, while no server uses it. What was there is kept beside it.'),
     restoreCopy,
   );
+  withSections(
+    data
+      .command('migrate')
+      .description(
+        'Make the tables of access.store, or bring them up to date, as the start of a server does. Back them up first: an older llm-serve refuses them from then on.',
+      ),
+    STORE_SECTIONS,
+  ).action(async (_, command: Command) => exit(await migrate(command)));
+}
+
+async function migrate(command: Command): Promise<number> {
+  const store = await openConfiguredStore(flagsOf(command), 'write');
+  await store.close();
+  process.stdout.write(`The tables have version ${NEWEST_VERSION}.\n`);
+  return 0;
 }
 
 function fileOf(command: Command): string {

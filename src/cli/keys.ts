@@ -9,6 +9,7 @@ import { ConfigError } from '../config/config-error.ts';
 import { ServingError } from '../core/errors.ts';
 import { type Log, printableText, silentLog } from '../core/log.ts';
 import { StoreError } from '../core/store-error.ts';
+import type { StoreAccess } from '../stores/store.ts';
 import { systemClock } from '../system-clock.ts';
 import type { CommandFrame } from './command-frame.ts';
 import { COMMAND_GROUPS } from './help.ts';
@@ -28,10 +29,14 @@ export function addKeyCommands(program: Command, { exit }: CommandFrame): void {
     .helpCommand(false)
     .description('create, list, show, change, revoke, rotate, import: who may call.');
   rejectUnknownWithin(keys);
-  const add = (command: Command, run: (session: KeySession) => Promise<void>) =>
+  const add = (
+    command: Command,
+    run: (session: KeySession) => Promise<void>,
+    access: StoreAccess = 'write',
+  ) =>
     withSections(command.optionsGroup('Options:').option('--json', 'print JSON'), STORE_SECTIONS).action(
       async () => {
-        await withSession(command, run);
+        await withSession(command, access, run);
         exit(0);
       },
     );
@@ -45,8 +50,12 @@ export function addKeyCommands(program: Command, { exit }: CommandFrame): void {
     ),
     createKey,
   );
-  add(keys.command('list').alias('ls').description('All keys, revoked ones too.'), listKeys);
-  add(keys.command('show').argument('<key>', KEY_ARGUMENT).description('What a key may do.'), showKey);
+  add(keys.command('list').alias('ls').description('All keys, revoked ones too.'), listKeys, 'read');
+  add(
+    keys.command('show').argument('<key>', KEY_ARGUMENT).description('What a key may do.'),
+    showKey,
+    'read',
+  );
   add(
     withKeyOptions(
       keys
@@ -95,8 +104,12 @@ interface KeySession {
   readonly audited: AuditedKeys;
 }
 
-async function withSession(command: Command, run: (session: KeySession) => Promise<void>): Promise<void> {
-  const store = await openConfiguredStore(flagsOf(command));
+async function withSession(
+  command: Command,
+  access: StoreAccess,
+  run: (session: KeySession) => Promise<void>,
+): Promise<void> {
+  const store = await openConfiguredStore(flagsOf(command), access);
   try {
     const now = systemClock.wallNow();
     const keys = new KeyAdministration({ store: store.keys, now: () => systemClock.wallNow() });

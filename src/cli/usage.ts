@@ -75,7 +75,7 @@ function requestFrom(words: UsageWords): ReturnType<typeof readUsageRequest> {
 
 async function readReport(settings: Flags, request: Parameters<typeof usageReport>[1]): Promise<UsageReport> {
   const { currency } = readConfig(settings).config.prices;
-  const store = await openConfiguredStore(settings);
+  const store = await openConfiguredStore(settings, 'read');
   try {
     const reader = {
       currency: () => currency,

@@ -4,6 +4,7 @@
  * `unavailable`: it can't be reached, is locked, or answered too late. `refused`: it does not let us in, or does not let us write.
  * `changed`: what was to be changed is not as it was read.
  * `full`: no space is left. `corrupt`: it is not, or is no longer, a database of ours. `too_new`: a newer version of llm-serve wrote it.
+ * `too_old`: an older one did, and what only reads does not change that.
  */
 export type StoreFault =
   | 'unavailable'
@@ -11,6 +12,7 @@ export type StoreFault =
   | 'full'
   | 'corrupt'
   | 'too_new'
+  | 'too_old'
   | 'name_taken'
   | 'secret_taken'
   | 'changed';

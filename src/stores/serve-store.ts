@@ -1,13 +1,36 @@
-/** The thread's end of threaded-store.ts: makes its calls, one after the other. */
+/** The thread's end of threaded-store.ts: makes its calls, those of a lane one after the other. */
 import { parentPort } from 'node:worker_threads';
 import type { SqlStore } from './sql/sql-store.ts';
 import { StoreError } from './store.ts';
 import type { StoreAnswer, StoreCall } from './threaded-store.ts';
 
-/** `open`: the first call. */
-export function serveStore(open: () => Promise<SqlStore>): void {
+/** A connection that takes one call at a time. */
+export const ONE_LANE = (): string => 'all';
+
+/** One for each connection: readings of much may take seconds, and wait for nobody's locks; changes and usage wait for those of others. */
+export function laneOfConnection({ name }: StoreCall): string {
+  switch (name) {
+    case 'keys.list':
+    case 'usage.report':
+    case 'audit.list':
+      return 'readings';
+    case 'keys.add':
+    case 'keys.change':
+    case 'audit.add':
+      return 'changes';
+    case 'usage.add':
+      return 'usage';
+    default:
+      return 'keys';
+  }
+}
+
+/** `open`: the first call, which all others wait for. `close` waits for all others. */
+export function serveStore(open: () => Promise<SqlStore>, laneOf: (call: StoreCall) => string): void {
   let opened: SqlStore | undefined;
-  let last: Promise<void> = Promise.resolve();
+  let opening: Promise<unknown> = Promise.resolve();
+  /** The last call of each. */
+  const lanes = new Map<string, Promise<unknown>>();
   const perform = async (call: StoreCall): Promise<unknown> => {
     if (call.name === 'open') {
       opened = await open();
@@ -17,7 +40,10 @@ export function serveStore(open: () => Promise<SqlStore>): void {
     return performOn(opened, call);
   };
   parentPort?.on('message', ({ id, call }: { readonly id: number; readonly call: StoreCall }) => {
-    last = last.then(async () => parentPort?.postMessage(await answerOf(id, () => perform(call))));
+    const answer = async () => parentPort?.postMessage(await answerOf(id, () => perform(call)));
+    if (call.name === 'open') opening = answer();
+    else if (call.name === 'close') void Promise.all([opening, ...lanes.values()]).then(answer);
+    else lanes.set(laneOf(call), (lanes.get(laneOf(call)) ?? opening).then(answer));
   });
 }
 

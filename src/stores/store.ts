@@ -14,6 +14,9 @@ export type { KeyStore } from '../access/key-store.ts';
 export { StoreError, type StoreFault } from '../core/store-error.ts';
 export type { UsageStore } from '../usage/usage-store.ts';
 
+/** `write`: the tables are made, or brought up to date. `read`: nothing is changed, and writes fail. */
+export type StoreAccess = 'read' | 'write';
+
 export interface Store {
   readonly keys: KeyStore;
   readonly usage: UsageStore;

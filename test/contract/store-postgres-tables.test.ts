@@ -66,6 +66,26 @@ describe.skipIf(missing !== undefined)(
       return rows;
     }
 
+    test('what only reads makes no tables, and brings none up to date', async () => {
+      const reading = async () => {
+        const store = await openStore(database.address, 'read');
+        onTestFinished(() => store.close());
+        return store;
+      };
+      const empty = await reading();
+      expect(await empty.keys.list()).toEqual([]);
+      expect(await empty.usage.report({ by: ['key'], from: 0, to: 1e15 })).toEqual([]);
+      expect(await empty.audit.list({ limit: 1 })).toEqual([]);
+      await expect(reading()).resolves.toBeDefined();
+      await (await opened()).keys.add(plainKey('alice'));
+      expect(namesOf(await (await reading()).keys.list())).toEqual(['alice']);
+      await run(...BACK_TO_VERSION_2);
+      await expect(reading()).rejects.toMatchObject({ fault: 'too_old' });
+      expect(await run('SELECT max(version) AS version FROM llm_serve_versions')).toMatchObject([
+        { version: 2 },
+      ]);
+    });
+
     const namesOf = (records: readonly KeyRecord[] | undefined) => records?.map(({ name }) => name);
 
     /** A program of PostgreSQL, on the database, which the guide names by DATABASE_URL. */

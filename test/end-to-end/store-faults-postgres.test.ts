@@ -66,6 +66,24 @@ describe.skipIf(missing !== undefined)(`PostgreSQL${missing === undefined ? '' :
     expect(await store.keys.list()).toEqual([plainKey('alice')]);
   });
 
+  test('a report that waits holds up neither keys nor what is written, and neither does usage that waits', async () => {
+    const { address, name } = await server.createDatabase();
+    const store = await opened(address, { statementMs: 60_000, callMs: 90_000 });
+    const holder = server
+      .execute(`BEGIN; LOCK TABLE ${name}.llm_serve_usage; SELECT pg_sleep(600)`)
+      .catch(() => {});
+    const locks = `FROM pg_locks WHERE relation = '${name}.llm_serve_usage'::regclass`;
+    await expect.poll(async () => (await server.execute(`SELECT 1 ${locks} AND granted`)).length).toBe(1);
+    const report = store.usage.report({ by: [], ...ALL_TIME });
+    const added = store.usage.add([usageRow()], 'batch');
+    await expect.poll(async () => (await server.execute(`SELECT 1 ${locks} AND NOT granted`)).length).toBe(2);
+    await store.keys.add(plainKey('alice'));
+    expect(await store.keys.changedSince(0)).toMatchObject({ revision: 2 });
+    await store.audit.add(auditEntry());
+    await server.execute(`SELECT pg_terminate_backend(pid) ${locks} AND granted`);
+    await Promise.all([holder, report, added]);
+  });
+
   test('a statement that waits too long for others is ended, and the next one succeeds', async () => {
     const { address, name } = await server.createDatabase();
     const store = await opened(address, { statementMs: 3000 });

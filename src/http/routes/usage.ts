@@ -15,12 +15,14 @@ import {
 } from '../../usage/usage-report.ts';
 import type { UsageDimension } from '../../usage/usage-row.ts';
 import { type EdgeRoute, pageRoute, type RequestContext } from '../context.ts';
+import type { ReadingLine } from '../reading-line.ts';
 import { type DescribedOperation, json, type QueryParameter } from './operations.ts';
 import { protocolAt } from './protocols.ts';
 
 interface UsageRouteOptions {
   readonly clock: Clock;
   readonly usage: UsageReader;
+  readonly readings: ReadingLine;
 }
 
 export const OWN_USAGE_PATH = '/v1/usage';
@@ -131,7 +133,7 @@ export const DESCRIBED_USAGE: readonly DescribedOperation[] = [
 ];
 
 /** The one for administrators has its access by its path. */
-export function usageRoutes({ clock, usage }: UsageRouteOptions): readonly EdgeRoute[] {
+export function usageRoutes({ clock, usage, readings }: UsageRouteOptions): readonly EdgeRoute[] {
   return [
     pageRoute(OWN_USAGE_PATH, async (context) => {
       const { caller } = context.trace;
@@ -145,7 +147,7 @@ export function usageRoutes({ clock, usage }: UsageRouteOptions): readonly EdgeR
         { usualBy: OWN_USUAL, dimensions: OWN_DIMENSIONS, names: NAMES },
         clock.wallNow(),
       );
-      await answer(context, usage, { ...request, caller: caller.id });
+      await readings.read(context.client, () => answer(context, usage, { ...request, caller: caller.id }));
     }),
     pageRoute(ALL_USAGE_PATH, async (context) => {
       const { by, from, to, key, team } = wordsOf(context);
@@ -154,7 +156,7 @@ export function usageRoutes({ clock, usage }: UsageRouteOptions): readonly EdgeR
         { usualBy: ALL_USUAL, dimensions: USAGE_DIMENSIONS, names: NAMES },
         clock.wallNow(),
       );
-      await answer(context, usage, { ...request, key, team });
+      await readings.read(context.client, () => answer(context, usage, { ...request, key, team }));
     }),
   ];
 }

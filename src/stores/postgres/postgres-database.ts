@@ -12,7 +12,7 @@ import {
   type SqlValue,
   storableText,
 } from '../sql/sql-database.ts';
-import { StoreError } from '../store.ts';
+import { type StoreAccess, StoreError } from '../store.ts';
 import { type PostgresAddress, parsePostgresAddress } from './postgres-address.ts';
 import { postgresFault, tooLate } from './postgres-faults.ts';
 
@@ -27,11 +27,13 @@ export interface PostgresTimes {
 export interface PostgresOptions {
   readonly address: string;
   readonly times: Partial<PostgresTimes>;
+  readonly access: StoreAccess;
 }
 
 const TIMES: PostgresTimes = { statementMs: 5000, callMs: 8000 };
 /** Tables with years of usage take a while to change. */
 const MIGRATION_MS: Milliseconds = 10 * 60_000;
+/** One for each lane of serve-store.ts. */
 const CONNECTIONS = 4;
 const IDLE_SECONDS = 60;
 /** Any number that no one else uses: of the lock that one migration at a time holds. */

@@ -151,6 +151,8 @@ const VERSIONS: readonly Version[] = [
   },
 ];
 
+/** Its tables have all that is read today. */
+const OLDEST_READ_VERSION = 3;
 export const NEWEST_VERSION = Math.max(...VERSIONS.map(({ version }) => version));
 
 /** In each dialect: 1 where the table of versions is there. */
@@ -189,6 +191,17 @@ export async function migrate(database: SqlDatabase, name: string): Promise<void
       ]);
     }
   });
+}
+
+/** Of tables that can be read as they are; 0: there are none. `name`: of the database, in errors. */
+export async function readableVersion(database: SqlDatabase, name: string): Promise<number> {
+  const version = await knownVersion(database, database.dialect, name);
+  if (version > 0 && version < OLDEST_READ_VERSION)
+    throw new StoreError(
+      'too_old',
+      `${name} has version ${version} of its tables, and this llm-serve reads version ${OLDEST_READ_VERSION} and later. The start of a server, or llm-serve data migrate, brings it up to version ${NEWEST_VERSION}; an older llm-serve refuses it from then on, so back it up first.`,
+    );
+  return version;
 }
 
 async function knownVersion(sql: Sql, dialect: Dialect, name: string): Promise<number> {

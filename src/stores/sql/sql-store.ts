@@ -17,7 +17,7 @@ import {
   SECRET_COLUMNS,
   secretValues,
 } from './key-rows.ts';
-import { migrate } from './migrations.ts';
+import { migrate, readableVersion } from './migrations.ts';
 import type { Sql, SqlDatabase, SqlRow, SqlValue } from './sql-database.ts';
 import { SqlUsage } from './sql-usage.ts';
 
@@ -45,9 +45,31 @@ export class SqlStore implements Store {
     return new SqlStore(database);
   }
 
+  /** Changes nothing: neither tables nor rows. `name`: of the database, in errors. Closes it where that fails. */
+  static async read(database: SqlDatabase, name: string): Promise<SqlStore> {
+    try {
+      const version = await readableVersion(database, name);
+      return new SqlStore(version === 0 ? withoutTables(database) : database);
+    } catch (error) {
+      await database.close();
+      throw error;
+    }
+  }
+
   close(): Promise<void> {
     return this.#database.close();
   }
+}
+
+/** As if its tables were there, and empty. */
+function withoutTables(database: SqlDatabase): SqlDatabase {
+  return {
+    dialect: database.dialect,
+    run: async () => [],
+    write: (durability, work) => database.write(durability, work),
+    migrate: (work) => database.migrate(work),
+    close: () => database.close(),
+  };
 }
 
 const marks = (values: readonly unknown[]) => values.map(() => '?').join(', ');

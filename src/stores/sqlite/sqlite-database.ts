@@ -7,13 +7,15 @@ import { dirname } from 'node:path';
 import { DatabaseSync, type DatabaseSyncInstance, type StatementSyncInstance } from '@photostructure/sqlite';
 import type { Milliseconds } from '../../core/clock.ts';
 import type { Durability, Sql, SqlDatabase, SqlRow, SqlValue } from '../sql/sql-database.ts';
-import { StoreError } from '../store.ts';
+import { type StoreAccess, StoreError } from '../store.ts';
 import { sqliteFault } from './sqlite-faults.ts';
 
 export interface SqliteOptions {
   readonly path: string;
   /** How long a call waits for another process that writes. */
   readonly busyMs: Milliseconds;
+  /** Default: `write`. */
+  readonly access?: StoreAccess;
 }
 
 /** As PRAGMA synchronous has them. In WAL, NORMAL syncs at checkpoints only. */
@@ -31,18 +33,16 @@ export class SqliteDatabase implements SqlDatabase {
     this.#database = database;
   }
 
-  /** Creates the file where there is none, for this user alone. Throws a StoreError. */
-  static open({ path, busyMs }: SqliteOptions): SqliteDatabase {
+  /** To write, creates the file where there is none, for this user alone. Throws a StoreError. */
+  static open({ path, busyMs, access }: SqliteOptions): SqliteDatabase {
     let database: DatabaseSyncInstance | undefined;
     try {
-      createFile(path);
+      if (access === 'read') requireFile(path);
+      else createFile(path);
       database = new DatabaseSync(path, { timeout: busyMs });
       requireOurs(database, path);
-      database.exec('PRAGMA journal_mode = WAL');
-      database.exec('PRAGMA synchronous = FULL');
-      // That it can be written, is told at once.
-      database.exec('BEGIN IMMEDIATE');
-      database.exec('ROLLBACK');
+      if (access === 'read') database.exec('PRAGMA query_only = ON');
+      else prepareToWrite(database);
       return new SqliteDatabase(path, database);
     } catch (error) {
       if (database?.isOpen === true) database.close();
@@ -91,6 +91,19 @@ export class SqliteDatabase implements SqlDatabase {
     this.#statements.set(text, statement);
     return statement;
   }
+}
+
+function prepareToWrite(database: DatabaseSyncInstance): void {
+  database.exec('PRAGMA journal_mode = WAL');
+  database.exec('PRAGMA synchronous = FULL');
+  // That it can be written, is told at once.
+  database.exec('BEGIN IMMEDIATE');
+  database.exec('ROLLBACK');
+}
+
+/** SQLite would create it. */
+function requireFile(path: string): void {
+  if (!existsSync(path)) throw new StoreError('refused', `There is no file ${path}.`);
 }
 
 function createFile(path: string): void {

@@ -5,6 +5,7 @@ import type { AuditTrail } from '../../../access/audit-trail.ts';
 import { ServingError } from '../../../core/errors.ts';
 import { parseIsoTime } from '../../../core/iso-time.ts';
 import type { EdgeRoute, RequestContext } from '../../context.ts';
+import type { ReadingLine } from '../../reading-line.ts';
 import { type DescribedOperation, json } from '../operations.ts';
 import {
   ADMIN_PREFIX,
@@ -18,6 +19,7 @@ import {
 
 export interface AuditRouteOptions {
   readonly audit: AuditTrail;
+  readonly readings: ReadingLine;
 }
 
 const ENTRIES = { least: 1, most: 1000, usual: 100 } as const;
@@ -64,14 +66,15 @@ export const DESCRIBED_AUDIT: readonly DescribedOperation[] = [
   },
 ];
 
-export function auditRoutes({ audit }: AuditRouteOptions): readonly EdgeRoute[] {
+export function auditRoutes({ audit, readings }: AuditRouteOptions): readonly EdgeRoute[] {
   return [
     adminRoute({
       method: 'GET',
       path: PATH,
       handle: async (context) => {
         const limit = numberFrom(context, 'limit', ENTRIES);
-        const entries = await audit.list({ limit, before: timeFrom(context, 'before') });
+        const before = timeFrom(context, 'before');
+        const entries = await readings.read(context.client, () => audit.list({ limit, before }));
         context.answerJson(200, { entries: entries.map(shownEntry) } satisfies Static<typeof AuditAnswer>);
       },
     }),

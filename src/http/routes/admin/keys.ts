@@ -10,6 +10,7 @@ import type { Clock } from '../../../core/clock.ts';
 import { bodyReader } from '../../../protocols/body-reader.ts';
 import { ErrorAnswer } from '../../../protocols/catalog.ts';
 import type { EdgeRoute } from '../../context.ts';
+import type { ReadingLine } from '../../reading-line.ts';
 import { type DescribedOperation, json } from '../operations.ts';
 import {
   ADMIN_PREFIX,
@@ -28,6 +29,7 @@ export interface KeyRouteOptions {
   readonly clock: Clock;
   readonly keys: KeyAdministration;
   readonly audit: AuditTrail;
+  readonly readings: ReadingLine;
   /** The limits that hold for a key, with what is left of each. */
   readonly limitStatesOf: (record: KeyRecord) => LimitStates | Promise<LimitStates>;
 }
@@ -127,7 +129,7 @@ export const DESCRIBED_KEYS: readonly DescribedOperation[] = [
 ];
 
 export function keyRoutes(options: KeyRouteOptions): readonly EdgeRoute[] {
-  const { clock, keys, audit, limitStatesOf } = options;
+  const { clock, keys, audit, readings, limitStatesOf } = options;
   const view = (record: KeyRecord) => keyView(record, clock.wallNow());
   const made = ({ record, key }: MadeKey) => ({ ...view(record), key });
   const audited = new AuditedKeys({ keys, audit, now: () => clock.wallNow() });
@@ -135,7 +137,10 @@ export function keyRoutes(options: KeyRouteOptions): readonly EdgeRoute[] {
     adminRoute({
       method: 'GET',
       path: KEYS,
-      handle: async (context) => context.answerJson(200, { keys: (await keys.list()).map(view) }),
+      handle: async (context) => {
+        const records = await readings.read(context.client, () => keys.list());
+        context.answerJson(200, { keys: records.map(view) });
+      },
     }),
     adminRoute({
       method: 'POST',

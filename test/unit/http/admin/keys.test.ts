@@ -5,6 +5,7 @@ import { KeyAdministration } from '../../../../src/access/key-administration.ts'
 import { silentLog } from '../../../../src/core/log.ts';
 import { StoreError } from '../../../../src/core/store-error.ts';
 import type { RequestContext } from '../../../../src/http/context.ts';
+import { ReadingLine } from '../../../../src/http/reading-line.ts';
 import { keyRoutes } from '../../../../src/http/routes/admin/keys.ts';
 import { MemoryStore } from '../../../../src/stores/memory-store.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
@@ -27,7 +28,7 @@ function administration() {
     now: () => clock.wallNow(),
   });
   const keys = new KeyAdministration({ store: store.keys, now: () => clock.wallNow() });
-  const routes = keyRoutes({ clock, keys, audit, limitStatesOf: () => [] });
+  const routes = keyRoutes({ clock, keys, audit, readings: new ReadingLine(), limitStatesOf: () => [] });
   const call = async (method: string, path: string, id: string, body?: unknown) => {
     const route = routes.find((each) => each.method === method && each.path === path);
     let answer: Record<string, unknown> = {};
