@@ -84,6 +84,13 @@ export function chooseRateLimit(
   return isShared ? true : 'with_keys';
 }
 
+/** Its rate limit was chosen by where it is to listen. Until a restart it listens where it does: others who reach it there stay limited. */
+export function keepRateLimit(wanted: Config, { server }: Pick<Config, 'server'>): Config {
+  const { rate_limit } = wanted;
+  if (rate_limit.enabled !== 'with_keys' || isLoopbackHost(server.host)) return wanted;
+  return { ...wanted, rate_limit: { ...rate_limit, enabled: true } };
+}
+
 /** Whether requests are counted now. */
 export function limitsRate(
   { rate_limit: { enabled } }: Pick<Config, 'rate_limit'>,

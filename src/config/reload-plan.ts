@@ -4,7 +4,12 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { shownAddress } from '../schema/shown-address.ts';
-import { requireAdminKeysOffLoopback, requireKeysOffLoopback, type StoredKeys } from './access-rules.ts';
+import {
+  keepRateLimit,
+  requireAdminKeysOffLoopback,
+  requireKeysOffLoopback,
+  type StoredKeys,
+} from './access-rules.ts';
 import type { Config } from './config.ts';
 import { ConfigError } from './config-error.ts';
 import type { LoadedConfig } from './load.ts';
@@ -67,7 +72,8 @@ const SERVING_KEYS: readonly string[] = [
 ];
 
 /** Throws ConfigError where what would run breaks a rule. */
-export function planReload(running: Config, wanted: Config, stored: StoredKeys): ReloadPlan {
+export function planReload(running: Config, read: Config, stored: StoredKeys): ReloadPlan {
+  const wanted = keepRateLimit(read, running);
   const different = differentSettings(running, wanted);
   const staying = different.filter(({ key }) => NEEDS_RESTART.has(key));
   const config = asItWillRun(running, wanted, staying);
@@ -101,12 +107,11 @@ type Loaded = Pick<LoadedConfig, 'config' | 'sources'>;
  * That reload was accepted, so nothing is checked again.
  */
 export function reloadedSince(started: Loaded, reloaded: Loaded): Loaded {
-  const staying = differentSettings(started.config, reloaded.config).filter(({ key }) =>
-    NEEDS_RESTART.has(key),
-  );
+  const wanted = keepRateLimit(reloaded.config, started.config);
+  const staying = differentSettings(started.config, wanted).filter(({ key }) => NEEDS_RESTART.has(key));
   const stayingKeys = staying.map(({ key }) => key);
   return {
-    config: asItWillRun(started.config, reloaded.config, staying),
+    config: asItWillRun(started.config, wanted, staying),
     sources: sourcesInForce(started.sources, reloaded.sources, stayingKeys),
   };
 }

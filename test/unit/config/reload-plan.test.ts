@@ -111,6 +111,12 @@ describe('what a reload changes', () => {
     expect(plan(running, 'server: { host: 127.0.0.1 }', true).changed).toContain('auth.api_keys');
   });
 
+  it('still limits the rate of an open server that others reach, until it no longer listens for them', () => {
+    const file = (host: string) => `server: { host: ${host} }\nauth: { allow_open: true }`;
+    const { config, changed } = plan(file('0.0.0.0'), file('127.0.0.1'));
+    expect([config.server.host, config.rate_limit.enabled, changed]).toEqual(['0.0.0.0', true, []]);
+  });
+
   it('does not leave a server open to others', () => {
     const running = 'server: { host: 0.0.0.0 }\nauth: { api_keys: [first-secret] }';
     expect(() => plan(running, 'server: { host: 0.0.0.0 }')).toThrow(
