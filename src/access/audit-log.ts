@@ -3,9 +3,9 @@
 export interface AuditEntry {
   /** Since the Unix epoch. */
   readonly at: number;
-  /** Who: the name of the key, `this machine`, or `command line`. */
+  /** Who: the name of the key, `this machine`, or `command line: USER`. */
   readonly actor: string;
-  /** From where: a client's address; empty for the command line. */
+  /** From where: a client's address; the name of the machine for the command line. */
   readonly address: string;
   /** `key.create`, `target.drain`, … */
   readonly action: string;

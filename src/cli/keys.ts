@@ -17,6 +17,7 @@ import { readImportedKeys } from './key-import.ts';
 import { CHANGE_HELP, keyFieldsOf, overlapOf, withKeyOptions } from './key-options.ts';
 import { keyLines, keyTable, timeText } from './key-text.ts';
 import { openConfiguredStore } from './opened-store.ts';
+import { thisOperator } from './operator.ts';
 import { flagsOf, STORE_SECTIONS, withSections } from './settings-flags.ts';
 import { rejectUnknownWithin } from './unknown-command.ts';
 
@@ -102,6 +103,8 @@ interface KeySession {
   readonly now: number;
   /** Changes, with their entries in the audit log. */
   readonly audited: AuditedKeys;
+  /** Who makes them. */
+  readonly by: KeyActor;
 }
 
 async function withSession(
@@ -116,7 +119,7 @@ async function withSession(
     const asJson = command.getOptionValue('json') === true;
     const audit = new AuditTrail({ store: store.audit, log: commandLog, now: () => systemClock.wallNow() });
     const audited = new AuditedKeys({ keys, audit, now: () => systemClock.wallNow() });
-    await run({ keys, audited, command, asJson, now });
+    await run({ keys, audited, by: thisOperator(), command, asJson, now });
   } catch (error) {
     throw explained(error);
   } finally {
@@ -131,17 +134,15 @@ function explained(error: unknown): unknown {
   return error.cause instanceof StoreError ? error.cause : error;
 }
 
-const BY: KeyActor = { actor: 'command line', address: '' };
-
 /** What the log of a server says besides is no concern of who types a command. */
 const commandLog: Log = {
   ...silentLog,
   warn: (message) => void process.stderr.write(`llm-serve: ${printableText(message)}\n`),
 };
 
-async function createKey({ keys, audited, command, asJson, now }: KeySession): Promise<void> {
+async function createKey({ keys, audited, by, command, asJson, now }: KeySession): Promise<void> {
   const isFirst = (await keys.list()).length === 0;
-  const made = await audited.create(BY, { name: command.getOptionValue('name'), ...keyFieldsOf(command) });
+  const made = await audited.create(by, { name: command.getOptionValue('name'), ...keyFieldsOf(command) });
   printMade(made, { asJson, now });
   if (asJson) return;
   explain(`This is the only time that the key is shown: only its hash is stored.`);
@@ -150,9 +151,9 @@ async function createKey({ keys, audited, command, asJson, now }: KeySession): P
     explain('It is the first key: from now on, a server with this store answers nobody without a key.');
 }
 
-async function rotateKey({ audited, command, asJson, now }: KeySession): Promise<void> {
+async function rotateKey({ audited, by, command, asJson, now }: KeySession): Promise<void> {
   const overlapMs = overlapOf(command.getOptionValue('overlap') as string | undefined);
-  const made = await audited.rotate(BY, command.args[0] ?? '', { overlapMs });
+  const made = await audited.rotate(by, command.args[0] ?? '', { overlapMs });
   printMade(made, { asJson, now });
   if (asJson) return;
   explain(`This is the only time that the key is shown: only its hash is stored.`);
@@ -186,20 +187,20 @@ async function showKey({ keys, command, asJson, now }: KeySession): Promise<void
   else printLines(keyLines(record, now));
 }
 
-async function changeKey({ audited, command, asJson, now }: KeySession): Promise<void> {
+async function changeKey({ audited, by, command, asJson, now }: KeySession): Promise<void> {
   const name = command.getOptionValue('name') as string | undefined;
   const fields = { ...(name !== undefined && { name }), ...keyFieldsOf(command) };
   if (Object.keys(fields).length === 0)
     throw new ConfigError(
       'Nothing is named that is to change. llm-serve keys change --help lists the options.',
     );
-  const record = await audited.change(BY, command.args[0] ?? '', fields);
+  const record = await audited.change(by, command.args[0] ?? '', fields);
   if (asJson) printJson(keyView(record, now));
   else printLines(keyLines(record, now));
 }
 
-async function revokeKey({ audited, command, asJson, now }: KeySession): Promise<void> {
-  const record = await audited.revoke(BY, command.args[0] ?? '');
+async function revokeKey({ audited, by, command, asJson, now }: KeySession): Promise<void> {
+  const record = await audited.revoke(by, command.args[0] ?? '');
   if (asJson) printJson(keyView(record, now));
   else
     printLines([
@@ -207,7 +208,7 @@ async function revokeKey({ audited, command, asJson, now }: KeySession): Promise
     ]);
 }
 
-async function importKeys({ keys, audited, command, asJson, now }: KeySession): Promise<void> {
+async function importKeys({ keys, audited, by, command, asJson, now }: KeySession): Promise<void> {
   if (process.stdin.isTTY) explain('Keys are read from standard input, up to its end (Ctrl-D).');
   const known = await keys.list();
   const taken = new Set(known.filter(({ revokedAt }) => revokedAt === undefined).map(({ name }) => name));
@@ -218,7 +219,7 @@ async function importKeys({ keys, audited, command, asJson, now }: KeySession): 
     held,
     now,
   });
-  const added = await audited.import(BY, entries);
+  const added = await audited.import(by, entries);
   if (asJson) printJson(added.map((record) => keyView(record, now)));
   else {
     if (added.length > 0) printLines(keyTable(added, now));

@@ -9,7 +9,7 @@ import { MemoryStore } from '../../../src/stores/memory-store.ts';
 import { StoreError } from '../../../src/stores/store.ts';
 
 const NOW = Date.parse('2027-01-31T12:00:00Z');
-const BY = { actor: 'command line', address: '' };
+const BY = { actor: 'command line: ops', address: 'build-7' };
 
 function administration() {
   const entries: AuditEntry[] = [];

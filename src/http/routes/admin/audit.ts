@@ -27,9 +27,12 @@ const ENTRIES = { least: 1, most: 1000, usual: 100 } as const;
 const Entry = Type.Object({
   at: Type.String({ format: 'date-time' }),
   actor: Type.String({
-    description: 'The name of the admin key; "this machine" without one; "command line" of llm-serve keys.',
+    description:
+      'The name of the admin key; "this machine" without one; "command line: USER" of llm-serve keys, by the operating system (", sudo by USER" where it tells).',
   }),
-  address: Type.String({ description: 'From where; empty for the command line.' }),
+  address: Type.String({
+    description: 'From where: the address of the client; for the command line the name of its machine.',
+  }),
   action: Type.String({ description: 'key.create, target.drain, …' }),
   subject: Type.String({ description: 'The name or id of what it was done to.' }),
   details: Type.Object(
