@@ -4,6 +4,7 @@
  */
 import { hostname, userInfo } from 'node:os';
 import type { AuditActor } from '../access/audit-trail.ts';
+import { readEnvironment } from '../config/environment.ts';
 import { printableLine } from '../core/log.ts';
 
 export interface OperatorFacts {
@@ -28,7 +29,7 @@ export function thisOperator(): AuditActor {
   return operatorOf({
     user: userName(),
     userId: process.getuid?.(),
-    sudoUser: process.env.SUDO_USER,
+    sudoUser: readEnvironment().SUDO_USER,
     host: hostname(),
   });
 }
