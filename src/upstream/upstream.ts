@@ -30,11 +30,14 @@ export interface JsonResponse {
   readonly body: unknown;
   /** The body, then. */
   readonly text?: string | undefined;
+  /** Of the body as it came. */
+  readonly sizeBytes?: number;
 }
 
 /** Common servers close idle connections after 5 s. */
 const KEEP_ALIVE_MS = 4000;
-const MAX_JSON_BYTES = 16 * 1024 * 1024;
+/** What is read of one answer. */
+export const MAX_JSON_BYTES = 16 * 1024 * 1024;
 
 /** What `url` of a target may be: no credentials, query or fragment, which would be ignored. */
 export const URL_PATTERN = '^https?://[^/@?#\\s]+(/[^?#\\s]*)?$';
@@ -154,9 +157,10 @@ export class Upstream {
   async json(call: UpstreamCall & { readonly signal: AbortSignal }): Promise<JsonResponse> {
     return this.#whole(call, async (exchange) => {
       const { status, headers } = exchange;
-      const text = await readText(exchange);
+      const bytes = await readBody(exchange, MAX_JSON_BYTES);
+      const text = bytes.toString('utf8');
       const body = parsed(text);
-      return { status, headers, body, text: body === undefined ? text : undefined };
+      return { status, headers, body, text: body === undefined ? text : undefined, sizeBytes: bytes.length };
     });
   }
 
@@ -197,6 +201,16 @@ export class Upstream {
   }
 }
 
+/** More than is read of one answer. A server that was asked for less would have been understood. */
+export class TooLongAnswer extends ServingError {
+  constructor(maxBytes: number) {
+    super('backend_error', {
+      message: `The model’s backend answered more than ${maxBytes} bytes.`,
+      failure: 'garbage',
+    });
+  }
+}
+
 function withResolvers<Value>() {
   let resolve: (value: Value) => void = () => {};
   let reject: (reason: unknown) => void = () => {};
@@ -209,11 +223,7 @@ function withResolvers<Value>() {
 
 /** The body of a response as JSON; undefined when it is not. */
 export async function readJson(exchange: Exchange): Promise<unknown> {
-  return parsed(await readText(exchange));
-}
-
-async function readText(exchange: Exchange): Promise<string> {
-  return (await readBody(exchange, MAX_JSON_BYTES)).toString('utf8');
+  return parsed((await readBody(exchange, MAX_JSON_BYTES)).toString('utf8'));
 }
 
 function parsed(text: string): unknown {
@@ -229,12 +239,7 @@ async function readBody(exchange: Exchange, maxBytes: number): Promise<Buffer> {
   let sizeBytes = 0;
   await exchange.read((chunk) => {
     sizeBytes += chunk.length;
-    if (sizeBytes > maxBytes) {
-      throw new ServingError('backend_error', {
-        message: `The model’s backend answered more than ${maxBytes} bytes.`,
-        failure: 'garbage',
-      });
-    }
+    if (sizeBytes > maxBytes) throw new TooLongAnswer(maxBytes);
     chunks.push(chunk);
   });
   return Buffer.concat(chunks);

@@ -18,6 +18,7 @@ import type { ServingError } from '../../core/errors.ts';
 import { type Feature, refuseUnsupported } from '../../core/features.ts';
 import type { GenerationRequest } from '../../core/generation.ts';
 import { RunningGeneration } from '../../core/sink.ts';
+import { EmbeddingPieces } from '../../upstream/embedding-pieces.ts';
 import { LineReader } from '../../upstream/stream-reader.ts';
 import {
   type JsonResponse,
@@ -124,6 +125,7 @@ export class OllamaBackend implements Backend {
   readonly #settings: ModelSettings;
   readonly #clock: BackendEnvironment['clock'];
   readonly #presence = new ModelPresence();
+  readonly #pieces = new EmbeddingPieces();
   readonly #modelProbe: ModelProbe;
   readonly #capabilities = new CapabilityCache((signal) => this.#show(signal));
   /** By the last probe. */
@@ -157,11 +159,14 @@ export class OllamaBackend implements Backend {
   }
 
   async embed(request: EmbeddingRequest, { signal, along }: CallOptions): Promise<Embeddings> {
-    const { path, body } = embedCall(request, this.#settings);
-    const answer = await this.#upstream.json({ method: 'POST', path, body, along, signal });
-    if (answer.status !== 200) throw this.#responseError(answer);
-    this.#presence.noteAnswered(this.#clock.now());
-    return readEmbeddings(answer.body, request);
+    return this.#pieces.embed(request.inputs, async (inputs) => {
+      const asked = { ...request, inputs };
+      const { path, body } = embedCall(asked, this.#settings);
+      const answer = await this.#upstream.json({ method: 'POST', path, body, along, signal });
+      if (answer.status !== 200) throw this.#responseError(answer);
+      this.#presence.noteAnswered(this.#clock.now());
+      return { ...readEmbeddings(answer.body, asked), sizeBytes: answer.sizeBytes ?? 0 };
+    });
   }
 
   async probe({ signal }: CallOptions): Promise<TargetStatus> {

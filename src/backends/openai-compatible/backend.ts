@@ -17,6 +17,7 @@ import type {
 import { ServingError } from '../../core/errors.ts';
 import type { GenerationRequest } from '../../core/generation.ts';
 import { RunningGeneration } from '../../core/sink.ts';
+import { EmbeddingPieces } from '../../upstream/embedding-pieces.ts';
 import type { Exchange } from '../../upstream/exchange.ts';
 import { EventReader } from '../../upstream/stream-reader.ts';
 import { type JsonResponse, readJson, Upstream } from '../../upstream/upstream.ts';
@@ -97,6 +98,7 @@ export class OpenAiCompatibleBackend implements Backend {
   #templateSwitch = true;
   #maxTokensName: BodyOptions['maxTokensName'] = 'max_tokens';
   readonly #props = new PropsCache();
+  readonly #pieces = new EmbeddingPieces();
   readonly #load: LoadReader | undefined;
   #streamsOnly = false;
   #missingUsageLogged = false;
@@ -148,15 +150,19 @@ export class OpenAiCompatibleBackend implements Backend {
   }
 
   async embed(request: EmbeddingRequest, { signal, along }: CallOptions): Promise<Embeddings> {
-    const body = embedBody(request, this.#target.model);
-    const headers = this.#routerHeaders(along);
-    const call = { method: 'POST', path: EMBEDDINGS_PATH, body, along, headers, signal } as const;
-    const answer = await this.#upstream.json(call);
-    if (answer.status !== 200)
-      throw embeddingsUnsupported(answer) ?? dimensionsUnsupported(answer) ?? this.#responseError(answer);
-    this.#keyRejectionLogged = false;
-    this.#missing.noteServed();
-    return readEmbeddings(answer.body, request);
+    const { embeddingFormat: format } = await this.#findDialect(signal);
+    return this.#pieces.embed(request.inputs, async (inputs) => {
+      const asked = { ...request, inputs };
+      const body = embedBody(asked, { model: this.#target.model, format });
+      const headers = this.#routerHeaders(along);
+      const call = { method: 'POST', path: EMBEDDINGS_PATH, body, along, headers, signal } as const;
+      const answer = await this.#upstream.json(call);
+      if (answer.status !== 200)
+        throw embeddingsUnsupported(answer) ?? dimensionsUnsupported(answer) ?? this.#responseError(answer);
+      this.#keyRejectionLogged = false;
+      this.#missing.noteServed();
+      return { ...readEmbeddings(answer.body, asked), sizeBytes: answer.sizeBytes ?? 0 };
+    });
   }
 
   async probe({ signal }: CallOptions): Promise<TargetStatus> {

@@ -26,6 +26,8 @@ export interface Dialect {
   /** Whether chats with tools may have log-probabilities, the fewest alternatives, and the field's name for raw prompts. */
   readonly logprobs: { readonly withTools: boolean; readonly minTop: 0 | 1; readonly promptField: string };
   readonly tokenizes: boolean;
+  /** `base64`: a quarter of the bytes, and cheaper to read. Others of these servers may not know it. */
+  readonly embeddingFormat: 'float' | 'base64';
   /** How a stream can begin with the prompt's length: in the usage of each chunk, or as progress before the first. */
   readonly promptTokensFrom: 'usage' | 'progress' | 'none';
   /** Whether the engine is alive (vllm), or still loading (llama-server). */
@@ -83,6 +85,7 @@ export const DIALECTS: Readonly<Record<Flavor, Dialect>> = {
     namesTools: true,
     grammarFields: 'structured-outputs',
     logprobs: { withTools: true, minTop: 0, promptField: 'logprobs' },
+    embeddingFormat: 'base64',
     tokenizes: true,
     promptTokensFrom: 'usage',
     healthPath: '/health',
@@ -106,6 +109,7 @@ export const DIALECTS: Readonly<Record<Flavor, Dialect>> = {
     grammarFields: 'plain',
     // It rejects them in a stream with tools, and takes 0 alternatives as none at all.
     logprobs: { withTools: false, minTop: 1, promptField: 'n_probs' },
+    embeddingFormat: 'base64',
     tokenizes: true,
     promptTokensFrom: 'progress',
     healthPath: '/health',
@@ -126,6 +130,7 @@ export const DIALECTS: Readonly<Record<Flavor, Dialect>> = {
     namesTools: true,
     grammarFields: 'none',
     logprobs: { withTools: true, minTop: 0, promptField: 'logprobs' },
+    embeddingFormat: 'float',
     tokenizes: false,
     promptTokensFrom: 'none',
     loadPaths: [],

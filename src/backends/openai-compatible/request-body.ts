@@ -291,12 +291,12 @@ function weAddedTemplateSwitch({ request, sent }: RejectedCall): boolean {
 
 export function embedBody(
   { inputs, dimensions, user }: Pick<EmbeddingRequest, 'inputs' | 'dimensions' | 'user'>,
-  model: string,
+  { model, format }: { readonly model: string; readonly format: Dialect['embeddingFormat'] },
 ): Readonly<Record<string, unknown>> {
   return {
     model,
     input: inputs,
-    encoding_format: 'float',
+    encoding_format: format,
     ...(dimensions !== undefined && { dimensions }),
     ...(user !== undefined && { user }),
   };

@@ -125,11 +125,18 @@ export function readEmbeddings(
   });
   entries.sort((one, other) => one.index - other.index);
   const vectors = asVectors(
-    entries.map(({ embedding }) => embedding),
+    entries.map(({ embedding }) => (typeof embedding === 'string' ? decodedFloats(embedding) : embedding)),
     inputs.length,
   );
   // Some servers ignore the field.
   if (dimensions !== undefined && vectors.some(({ length }) => length !== dimensions))
     throw fixedDimensions();
   return { vectors, promptTokens: asCount(asObject(usage).prompt_tokens) ?? 0 };
+}
+
+/** 32-bit floats, little-endian, in base64; some servers answer numbers even if asked for it. */
+function decodedFloats(text: string): readonly number[] | undefined {
+  const bytes = Buffer.from(text, 'base64');
+  if (bytes.length % 4 !== 0) return undefined;
+  return Array.from({ length: bytes.length / 4 }, (_, place) => bytes.readFloatLE(place * 4));
 }

@@ -4,9 +4,16 @@ import type { Reply } from './stand-in-server.ts';
 
 /** Words are not read where tokens are given. `cuts`: the server reads `dimensions`. `refuse`: the answer to so many tokens where they are too many. */
 export function embeddingsReply(
-  { input, model, dimensions }: Readonly<Record<string, unknown>>,
-  cuts: boolean,
-  refuse: (tokens: number) => Reply | undefined,
+  { input, model, dimensions, encoding_format }: Readonly<Record<string, unknown>>,
+  {
+    cuts,
+    length,
+    refuse,
+  }: {
+    readonly cuts: boolean;
+    readonly length: number | undefined;
+    readonly refuse: (tokens: number) => Reply | undefined;
+  },
 ): Reply {
   const texts = input as (string | number[])[];
   const counts = texts.map((text) => (typeof text === 'string' ? countTokens(text) : text.length));
@@ -16,8 +23,10 @@ export function embeddingsReply(
   // Last first: the order is told by `index` alone.
   const data = texts
     .map((text, index) => {
-      const vector = vectorOf(String(text));
-      const embedding = cuts && typeof dimensions === 'number' ? vector.slice(0, dimensions) : vector;
+      const vector = vectorOf(String(text), length);
+      const cut = cuts && typeof dimensions === 'number' ? vector.slice(0, dimensions) : vector;
+      const embedding =
+        encoding_format === 'base64' ? Buffer.from(new Float32Array(cut).buffer).toString('base64') : cut;
       return { object: 'embedding', index, embedding };
     })
     .reverse();

@@ -36,6 +36,8 @@ export interface OpenAiStandInOptions extends StandInOptions {
   readonly withoutEnd?: boolean;
   /** Makes embeddings; default true. Without: as recorded. */
   readonly embeds?: boolean;
+  /** Numbers in a vector; default 4. */
+  readonly embeddingLength?: number;
   /** Refuses chat_template_kwargs. */
   readonly refusesTemplateSwitch?: boolean;
   /** Started without what reads calls out of answers: refuses tools. */
@@ -199,9 +201,11 @@ class OpenAiPlay implements Play {
   #embeddings(body: Record<string, unknown>): Reply {
     const folder = this.#server === 'llama-server' ? 'llama-server' : 'vllm';
     if (this.#options.embeds === false) return recording(`${folder}/embeddings-disabled`);
-    return embeddingsReply(body, this.#server !== 'llama-server', (tokens) =>
-      this.#refusals.context(tokens, 0),
-    );
+    return embeddingsReply(body, {
+      cuts: this.#server !== 'llama-server',
+      length: this.#options.embeddingLength,
+      refuse: (tokens) => this.#refusals.context(tokens, 0),
+    });
   }
 
   #plain({ path, headers, body }: SeenRequest): Reply {

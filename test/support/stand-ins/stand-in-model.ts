@@ -29,8 +29,8 @@ export function countTokens(text: string): number {
 }
 
 /** Of length 1, and the same for the same text. */
-export function vectorOf(text: string): number[] {
-  const values = [0, 1, 2, 3].map((place) => {
+export function vectorOf(text: string, numbers = 4): number[] {
+  const values = Array.from({ length: numbers }, (_, place) => {
     let sum = place + 1;
     for (const character of text) sum = (sum * 31 + (character.codePointAt(0) ?? 0)) % 1009;
     return sum / 1009 - 0.5;

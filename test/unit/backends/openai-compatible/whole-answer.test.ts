@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { OpenAiCompatibleTarget } from '../../../../src/backends/openai-compatible/backend.ts';
 import {
   dimensionsUnsupported,
   embeddingsUnsupported,
@@ -109,8 +110,8 @@ describe('whole answer', () => {
 });
 
 describe('embedding', () => {
-  async function start(options: OpenAiStandInOptions) {
-    const { standIn, backend } = await runningOpenAi(options);
+  async function start(options: OpenAiStandInOptions, target: Partial<OpenAiCompatibleTarget> = {}) {
+    const { standIn, backend } = await runningOpenAi(options, target);
     const embed = (inputs: readonly EmbeddingInput[], dimensions?: number) =>
       backend.embed(
         { model: 'm', inputs, ...(dimensions !== undefined && { dimensions }) },
@@ -119,13 +120,32 @@ describe('embedding', () => {
     return { standIn, embed };
   }
 
-  it('asks for plain numbers: the default of some clients is base64', async () => {
-    const { standIn, embed } = await start({});
-    await embed(['a', 'b']);
+  it.each([
+    ['vllm', 'base64'],
+    ['llama-server', 'base64'],
+    ['generic', 'float'],
+  ] as const)('asks %s for vectors as %s', async (flavor, encoding_format) => {
+    const { standIn, embed } = await start({}, { flavor });
+    const { vectors } = await embed(['a', 'b']);
     expect(standIn.seen().at(-1)).toMatchObject({
       path: '/v1/embeddings',
-      body: { model: 'smollm2', input: ['a', 'b'], encoding_format: 'float' },
+      body: { model: 'smollm2', input: ['a', 'b'], encoding_format },
     });
+    expect(vectors.map((vector) => Math.hypot(...vector))).toEqual([
+      expect.closeTo(1, 5),
+      expect.closeTo(1, 5),
+    ]);
+  });
+
+  it('embeds more texts than fit into one answer, in order', async () => {
+    const { standIn, embed } = await start({ embeddingLength: 2048 }, { flavor: 'generic' });
+    const inputs = Array.from({ length: 600 }, (_, place) => `text ${place}`);
+    const { vectors, promptTokens } = await embed(inputs);
+    const alone = await embed(['text 599']);
+    expect(vectors).toHaveLength(600);
+    expect(vectors.at(-1)).toEqual(alone.vectors[0]);
+    expect(promptTokens).toBe(600 * alone.promptTokens);
+    expect(standIn.seen().filter(({ path }) => path === '/v1/embeddings').length).toBeGreaterThan(2);
   });
 
   it('passes tokens on, and how long the vectors are to be', async () => {
@@ -180,6 +200,10 @@ describe('embedding', () => {
       readEmbeddings({ data: data.map(({ embedding }) => ({ embedding })) }, { inputs: ['a', 'b'] })
         .vectors[0],
     ).toEqual([0, 1]);
+    for (const broken of ['AAA', '', 'AADAfw=='])
+      expect(() => readEmbeddings({ data: [{ embedding: broken }] }, { inputs: ['a'] })).toThrow(
+        expect.objectContaining({ code: 'backend_error' }),
+      );
     expect(() => readEmbeddings({ data: [] }, { inputs: ['a', 'b'] })).toThrow(
       expect.objectContaining({ code: 'backend_error' }),
     );
