@@ -336,7 +336,7 @@ export async function compose(options: ApplicationOptions): Promise<ProcessAppli
     drain: (drained) => serving.drain.run(drained),
     describe: async () => {
       const { text } = await counted.metrics();
-      const ofWorkers = exposition(workerFamilies(() => ({ serving: 0, restarts: 0 })));
+      const ofWorkers = exposition(workerFamilies(() => ({ count: 0, serving: 0, restarts: 0 })));
       return { openapi: server.describe(), metrics: `${text}\n${ofWorkers}` };
     },
   };

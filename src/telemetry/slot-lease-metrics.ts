@@ -105,11 +105,14 @@ export class SlotLeaseMetrics {
     ];
   }
 
+  /** The first renewal comes before any grant: so an alert sees the first one that must not be as a rise from 0. */
   readonly renewed = (tookMs: Milliseconds): void => {
+    this.#begin();
     this.#seconds.observe(tookMs / 1000, '');
   };
 
   readonly failed = (reason: string): void => {
+    this.#begin();
     this.#failures.add(1, reason);
   };
 
@@ -117,4 +120,8 @@ export class SlotLeaseMetrics {
     this.#grants.add(1, basis);
     this.#overAdmissions.add(isAllowed ? 0 : 1, basis);
   };
+
+  #begin(): void {
+    for (const basis of ['lease', 'even_share', 'none']) this.#overAdmissions.add(0, basis);
+  }
 }

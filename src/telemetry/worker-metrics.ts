@@ -2,6 +2,8 @@
 import type { MetricFamily } from './prometheus.ts';
 
 interface CountedWorkers {
+  /** How many there should be. */
+  readonly count: number;
   /** Those that serve now. */
   readonly serving: number;
   readonly restarts: number;
@@ -15,6 +17,12 @@ export function workerFamilies(workers: () => CountedWorkers): readonly MetricFa
       help: 'Worker processes that serve now. Only with server.workers above 1.',
       type: 'gauge',
       samples: () => [{ labels: {}, value: workers().serving }],
+    },
+    {
+      name: 'llm_serve_workers_configured',
+      help: 'Worker processes that there should be: server.workers as it was at the start. Only with server.workers above 1.',
+      type: 'gauge',
+      samples: () => [{ labels: {}, value: workers().count }],
     },
     {
       name: 'llm_serve_worker_restarts_total',

@@ -5,7 +5,7 @@ import { ask, openAnswer, send } from '../support/http-client.ts';
 import { DASHBOARDS, operandsOf, queriesOf, RULES } from '../support/observability.ts';
 import { missingProgram, type Prometheus, startPrometheus } from '../support/prometheus.ts';
 import { scripted } from '../support/scripted-server.ts';
-import { endingAfterAll } from '../support/server.ts';
+import { endingAfterAll, TEST_WORKERS } from '../support/server.ts';
 
 /** What nothing in this load brings about: a server that reports its cache, an unreadable event, a budget that is used up. */
 const EMPTY = [
@@ -15,6 +15,8 @@ const EMPTY = [
   'llm_serve_connections_refused_total',
   'code="too_many_attempts"',
   'llm_serve_limit_store_up',
+  'llm_serve_slot_lease_',
+  ...(TEST_WORKERS > 1 ? [] : ['llm_serve_worker']),
 ];
 const WITHIN = { timeout: 120_000, interval: 500 };
 

@@ -80,6 +80,7 @@ test('metrics are the sum of what both workers did, exactly, and a dead workerâ€
   );
   expect(metric('llm_serve_slots{model="demo",target="demo/scripted/0"}')).toBe(8);
   expect(metric('llm_serve_workers')).toBe(2);
+  expect(metric('llm_serve_workers_configured')).toBe(2);
   const memory = (process: string) => metric(`process_resident_memory_bytes{process="${process}"}`);
   for (const process of ['control', 'worker 1', 'worker 2']) expect(memory(process)).toBeGreaterThan(1e6);
 

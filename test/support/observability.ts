@@ -57,5 +57,7 @@ export function metricsIn(expr: string): string[] {
 
 /** What an alert compares: without its comparisons, an expression that finds something also while all is well. */
 export function operandsOf({ expr }: Rule): string[] {
-  return expr.split(/\s+and on \([^)]*\)\s+/).map((part) => part.replace(/\s(?:==|<|>)\s[\d.]+$/, ''));
+  return expr
+    .split(/\s+and on \([^)]*\)\s+|\s[<>]\s(?=[a-z])/)
+    .map((part) => part.replace(/\s(?:==|<|>)\s[\d.]+$/, ''));
 }
