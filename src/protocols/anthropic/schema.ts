@@ -1,6 +1,9 @@
 /** The bodies of /v1/messages and of its count_tokens: they are checked, typed and published by these schemas. */
 import { type Static, type TSchema, Type } from 'typebox';
 
+/** As many as the API's own search for deferred tools takes. How many are offered to the model is bounded in tools.ts. */
+const MAX_TOOLS = 10_000;
+
 const anyFields = { additionalProperties: true } as const;
 
 /** A text, or a list of blocks of these types. */
@@ -225,7 +228,7 @@ const promptFields = {
       'backends that can. cache_control is accepted and ignored.',
   }),
   system: Type.Optional(SystemContent),
-  tools: Type.Optional(Type.Array(Type.Union([CustomTool, ClientTool, ServerTool]), { maxItems: 128 })),
+  tools: Type.Optional(Type.Array(Type.Union([CustomTool, ClientTool, ServerTool]), { maxItems: MAX_TOOLS })),
   tool_choice: Type.Optional(ToolChoice),
   thinking: Type.Optional(
     Type.Object({

@@ -18,6 +18,11 @@ import type {
 } from './schema.ts';
 import { SERVER_BLOCK_TYPES } from './schema.ts';
 
+/** Deferred ones that the conversation has not named do not count: the model is not shown them. */
+const MAX_OFFERED = 512;
+/** In the error about a name that is not among them. */
+const MAX_NAMES_SHOWN = 50;
+
 interface ParsedTools {
   readonly use: ToolUse | undefined;
   /** As X-Dropped-Parameters names them: each type of tool and of block once. */
@@ -50,6 +55,11 @@ export function parseTools({ tools = [], tool_choice: choice, messages }: CountB
   const isOffered = ({ tool: { name }, deferred }: Offer) =>
     name === forced || (!changes.removed.has(name) && (!deferred || searched || changes.available.has(name)));
   const offered = offers.filter(isOffered).map(({ tool }) => tool);
+  if (offered.length > MAX_OFFERED)
+    throw invalid(
+      'tools',
+      `tools offers the model ${offered.length} tools, but ${MAX_OFFERED} are the most. Offer fewer, or defer the loading of some.`,
+    );
   return { use: toolUse(offered, choice, names), dropped: [...dropped] };
 }
 
@@ -103,11 +113,16 @@ function parseChoice(choice: ToolChoiceBody | undefined, names: ReadonlySet<stri
       if (names.has(choice.name)) return { name: choice.name };
       throw invalid(
         'tool_choice.name',
-        `tool_choice.name is ${showValue(choice.name)}, but the tools are ${[...names].join(', ')}.`,
+        `tool_choice.name is ${showValue(choice.name)}, but the tools are ${listed([...names])}.`,
       );
     default:
       throw choice satisfies never;
   }
+}
+
+function listed(names: readonly string[]): string {
+  const more = names.length - MAX_NAMES_SHOWN;
+  return more > 0 ? `${names.slice(0, MAX_NAMES_SHOWN).join(', ')} and ${more} more` : names.join(', ');
 }
 
 // What comes and goes in the conversation

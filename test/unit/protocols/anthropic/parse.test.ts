@@ -178,7 +178,7 @@ describe('tools', () => {
       'tools[0].type',
       'bash, text_editor or memory',
     ],
-    [{ tools: Array(129).fill(clock) }, 'tools', 'at most 128 entries'],
+    [{ tools: Array(10_001).fill(clock) }, 'tools', 'at most 10000 entries'],
     [{ tool_choice: { type: 'any' } }, 'tool_choice', 'there are no tools'],
     [withTools({ tool_choice: { type: 'tool', name: 'x' } }), 'tool_choice.name', 'get_weather, clock'],
     [withTools({ tool_choice: { type: 'tool' } }), 'tool_choice.name', 'is missing'],

@@ -94,6 +94,32 @@ describe('tools whose loading is deferred', () => {
   });
 });
 
+describe('as many tools as agents with several servers of tools have', () => {
+  const many = (count: number, more: object = {}) =>
+    Array.from({ length: count }, (_, place) => tool(`mcp__server__${place}`, more));
+
+  it('are offered, up to 512', () => {
+    expect(namesOf({ tools: many(309) })).toHaveLength(309);
+    expect(namesOf({ tools: many(512) })).toHaveLength(512);
+    expect(refusal({ tools: many(513) })).toMatchObject({
+      param: 'tools',
+      message: expect.stringContaining('offers the model 513 tools, but 512 are the most'),
+    });
+  });
+
+  it('are taken beyond that where their loading is deferred', () => {
+    const deferred = many(2000, { defer_loading: true });
+    expect(namesOf({ tools: [clock, ...deferred] })).toEqual(['clock']);
+    const search = { type: 'tool_search_tool_regex_20251119', name: 'tool_search_tool_regex' };
+    expect(refusal({ tools: [search, ...deferred] })).toMatchObject({ param: 'tools' });
+  });
+
+  it('are not all listed where a choice names none of them', () => {
+    const { message } = refusal({ tools: many(300), tool_choice: { type: 'tool', name: 'other' } });
+    expect(message).toMatch(/mcp__server__49 and 250 more\.$/);
+  });
+});
+
 describe('tools that come and go in a conversation', () => {
   const reference = (name: string) => ({ type: 'tool_reference', name });
   const addition = (added: object) => ({ type: 'tool_addition', tool: added });
