@@ -117,7 +117,7 @@ const Usage = Type.Object({
 });
 
 const ResponseError = Type.Object({
-  code: Type.Enum(['server_error', 'rate_limit_exceeded', 'invalid_prompt']),
+  code: Type.Enum(['server_error', 'rate_limit_exceeded', 'context_length_exceeded', 'invalid_prompt']),
   message: Type.String(),
 });
 

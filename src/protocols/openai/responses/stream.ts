@@ -85,8 +85,12 @@ export function responseStream(response: ResponseContext, answer: AnswerContext)
   };
 }
 
-/** The codes that a failed response may have; there are no finer ones for what can fail here. */
-function failureOf({ message, spec: { status } }: ServingError): NonNullable<ResponseBody['error']> {
+/**
+ * The codes that a failed response may have, and one that the API does not list but sends: by it, and by it alone, Codex CLI sees that
+ * its history has to be made shorter.
+ */
+function failureOf({ code, message, spec: { status } }: ServingError): NonNullable<ResponseBody['error']> {
+  if (code === 'context_length_exceeded') return { code, message };
   if (status === 429) return { code: 'rate_limit_exceeded', message };
   return { code: status < 500 ? 'invalid_prompt' : 'server_error', message };
 }

@@ -220,7 +220,8 @@ describe('a stream that fails', () => {
   it.each([
     ['backend_error', 'server_error', 'backend_error'],
     ['client_queue_full', 'rate_limit_exceeded', 'rate_limit_exceeded'],
-    ['context_length_exceeded', 'invalid_prompt', 'context_length_exceeded'],
+    ['context_length_exceeded', 'context_length_exceeded', 'context_length_exceeded'],
+    ['content_filtered', 'invalid_prompt', 'content_filter'],
   ] as const)(
     'by %s shows it twice: in the response, and as clients look for it',
     (code, inResponse, inError) => {
