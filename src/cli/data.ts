@@ -11,6 +11,7 @@ import { SQLITE_SCHEME } from '../stores/store-address.ts';
 import type { CommandFrame } from './command-frame.ts';
 import { COMMAND_GROUPS } from './help.ts';
 import { openConfiguredStore, storeAddressOf } from './opened-store.ts';
+import { thisOperator } from './operator.ts';
 import { readConfig } from './read-config.ts';
 import { flagsOf, STORE_SECTIONS, withSections } from './settings-flags.ts';
 import { rejectUnknownWithin } from './unknown-command.ts';
@@ -90,7 +91,7 @@ async function copyFile(command: Command, path: string): Promise<number> {
 async function restoreCopy(command: Command, path: string): Promise<number> {
   const [from = ''] = command.args;
   const force = command.getOptionValue('force') === true;
-  const restored = await restore(resolve(from), path, { force, now: new Date() });
+  const restored = await restore(resolve(from), path, { force, now: new Date(), by: thisOperator() });
   const json = { ...factsJson(restored.facts), before: restored.before ?? null };
   print(command, json, () => restoredLines(restored));
   return 0;

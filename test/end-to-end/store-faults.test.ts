@@ -97,6 +97,7 @@ describe('llm-serve data', () => {
     expect(check.exitCode).toBe(0);
     expect(check.stdout).toMatch(/keys +2\n/);
     expect((await run('data', 'restore', copy, ...at)).stdout).toContain('opens the door again');
+    expect((await run('audit', ...at)).stdout).toMatch(/ command line: .*: data\.restore \{"from":/);
     const list = await run('keys', 'list', '--json', ...at);
     expect(list.stdout).toContain('alice');
     expect(list.stdout).not.toContain('bob');

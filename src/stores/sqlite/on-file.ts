@@ -2,18 +2,12 @@
 import { Worker } from 'node:worker_threads';
 import { builtEntry } from '../../core/built-entry.ts';
 import { StoreError, type StoreFault } from '../store.ts';
-import type { FileFacts, RestoredFile } from './sqlite-files.ts';
+import type { FileFacts, RestoredFile, RestoreOptions } from './sqlite-files.ts';
 
 export type FileCall =
   | { readonly name: 'inspect'; readonly path: string }
   | { readonly name: 'backUp'; readonly path: string; readonly to: string }
-  | {
-      readonly name: 'restore';
-      readonly path: string;
-      readonly from: string;
-      readonly force: boolean;
-      readonly now: Date;
-    };
+  | ({ readonly name: 'restore'; readonly path: string; readonly from: string } & RestoreOptions);
 
 export type FileAnswer =
   | { readonly result: unknown }
@@ -28,13 +22,8 @@ export function backUp(path: string, to: string): Promise<FileFacts> {
   return perform({ name: 'backUp', path, to });
 }
 
-/** `force`: also where the file is damaged, so that nobody can tell whether a server has it open. */
-export function restore(
-  from: string,
-  path: string,
-  how: { readonly force: boolean; readonly now: Date },
-): Promise<RestoredFile> {
-  return perform({ name: 'restore', path, from, force: how.force, now: how.now });
+export function restore(from: string, path: string, options: RestoreOptions): Promise<RestoredFile> {
+  return perform({ name: 'restore', path, from, ...options });
 }
 
 async function perform<Result>(call: FileCall): Promise<Result> {

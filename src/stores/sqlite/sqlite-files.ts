@@ -3,8 +3,9 @@
  * which on-file.ts starts for each call. Throws StoreErrors.
  */
 import { chmodSync, closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite';
+import type { AuditActor } from '../../access/audit-trail.ts';
 import type { Milliseconds } from '../../core/clock.ts';
 import { NEWEST_VERSION } from '../sql/migrations.ts';
 import { StoreError } from '../store.ts';
@@ -23,6 +24,13 @@ export interface FileFacts {
   readonly auditEntries: number;
   /** What SQLite found damaged; empty: nothing. */
   readonly damage: readonly string[];
+}
+
+export interface RestoreOptions {
+  /** Also where the file is damaged, so that nobody can tell whether a server has it open. */
+  readonly force: boolean;
+  readonly now: Date;
+  readonly by: AuditActor;
 }
 
 export interface RestoredFile {
@@ -66,14 +74,9 @@ export function backUpFile(path: string, to: string): FileFacts {
 }
 
 /**
- * Puts the copy in the file's place; what was there stays beside it. `force`: also where the file is damaged, so that nobody can tell
- * whether a server has it open.
+ * Puts the copy in the file's place, with an entry in its audit log that says so; what was there, with its own audit log, stays beside it.
  */
-export function restoreFile(
-  from: string,
-  path: string,
-  { force, now }: { readonly force: boolean; readonly now: Date },
-): RestoredFile {
+export function restoreFile(from: string, path: string, { force, now, by }: RestoreOptions): RestoredFile {
   const { damage } = inspectFile(from);
   if (damage.length > 0)
     throw new StoreError('corrupt', `${from} is damaged: ${damage[0]}. Nothing was restored.`);
@@ -84,11 +87,30 @@ export function restoreFile(
   const before = existsSync(path)
     ? `${path}.before-${now.toISOString().replace(/[-:]|\..*/g, '')}`
     : undefined;
+  addEntry(copy, { now, by, details: { from, before: before === undefined ? null : basename(before) } });
   for (const end of ['', ...BESIDE])
     if (before !== undefined && existsSync(path + end)) renameSync(path + end, before + end);
   renameSync(copy, path);
   syncToDisk(dirname(path));
   return { facts: inspectFile(path), before };
+}
+
+function addEntry(
+  path: string,
+  { now, by, details }: Pick<RestoreOptions, 'now' | 'by'> & { readonly details: Record<string, unknown> },
+): void {
+  try {
+    withDatabase(path, (database) =>
+      database
+        .prepare(
+          'INSERT INTO llm_serve_audit (at, actor, address, action, subject, details) VALUES (?, ?, ?, ?, ?, ?)',
+        )
+        .run(now.getTime(), by.actor, by.address, 'data.restore', '', JSON.stringify(details)),
+    );
+  } catch (error) {
+    rmSync(path, { force: true });
+    throw error;
+  }
 }
 
 function requireFile(path: string): void {

@@ -28,7 +28,9 @@ async function opened(at = path): Promise<Store> {
   return store;
 }
 
-const restore = (force = false) => restoreFile(copy, path, { force, now: NOW });
+const BY = { actor: 'command line: alice', address: 'build-7' };
+
+const restore = (force = false) => restoreFile(copy, path, { force, now: NOW, by: BY });
 
 test('a copy that is made while it is written to is whole, and has all that was written before', async () => {
   const store = await opened();
@@ -83,6 +85,25 @@ test('what was there before is kept beside the restored file', async () => {
   expect(facts).toMatchObject({ keys: 1, othersRead: false });
   expect(await (await opened()).keys.list()).toEqual([plainKey('alice')]);
   expect(await inspect(before ?? '')).toMatchObject({ keys: 2 });
+});
+
+test('a restore is an entry of the restored audit log, after those of the copy', async () => {
+  const store = await opened();
+  await store.audit.add(auditEntry());
+  await backUp(path, copy);
+  await store.audit.add(auditEntry({ at: auditEntry().at + 1, action: 'key.revoke' }));
+  await store.close();
+  const entry = { at: NOW.getTime(), ...BY, action: 'data.restore', subject: '' };
+  expect((await restore()).facts).toMatchObject({ auditEntries: 2 });
+  const details = { from: copy, before: 'store.sqlite.before-20260131T220506' };
+  const restored = await opened();
+  expect(await restored.audit.list({ limit: 9 })).toEqual([{ ...entry, details }, auditEntry()]);
+  await restored.close();
+  rmSync(path);
+  await restore();
+  expect(await (await opened()).audit.list({ limit: 1 })).toEqual([
+    { ...entry, details: { from: copy, before: null } },
+  ]);
 });
 
 test('a damaged file is replaced only with force, as nobody can tell whether it is in use', async () => {
