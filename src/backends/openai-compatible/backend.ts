@@ -31,6 +31,7 @@ import {
   modelNotFound,
   responseError,
 } from './errors.ts';
+import { Listing } from './listing.ts';
 import { LoadReader, noteLoad, serverRoot, withLoad } from './load.ts';
 import {
   type BodyOptions,
@@ -98,6 +99,7 @@ export class OpenAiCompatibleBackend implements Backend {
   #templateSwitch = true;
   #maxTokensName: BodyOptions['maxTokensName'] = 'max_tokens';
   readonly #props = new PropsCache();
+  readonly #listing = new Listing();
   readonly #pieces = new EmbeddingPieces();
   readonly #load: LoadReader | undefined;
   #streamsOnly = false;
@@ -167,8 +169,11 @@ export class OpenAiCompatibleBackend implements Backend {
 
   async probe({ signal }: CallOptions): Promise<TargetStatus> {
     try {
-      const dialect = await this.#findDialect(signal);
-      const now = this.#environment.clock.now();
+      const { clock } = this.#environment;
+      const now = clock.now();
+      // Which server it is, its list tells too.
+      const dialect =
+        this.#dialect ?? (this.#listing.isPaused(now) ? DIALECTS.generic : await this.#findDialect(signal));
       const { model, context_size: contextSize } = this.#target;
       const probe = {
         upstream: this.#upstream,
@@ -176,6 +181,9 @@ export class OpenAiCompatibleBackend implements Backend {
         dialect,
         contextSize,
         mustBeListed: this.#missing.isDecidedByList(this.#target.check_listed, dialect, now),
+        listing: this.#listing,
+        now,
+        wallNowMs: clock.wallNow(),
       };
       const loading = this.#load?.read(dialect, signal);
       const { status: found, vocabularySize, identity } = await probeServer(probe, signal);
@@ -192,6 +200,7 @@ export class OpenAiCompatibleBackend implements Backend {
       this.#maxTokensName = 'max_tokens';
       this.#streamsOnly = false;
       this.#props.forget();
+      this.#listing.forget();
       this.#load?.forget();
       return unreachableStatus(thrown, signal);
     }

@@ -7,10 +7,12 @@ import type { Milliseconds } from '../../core/clock.ts';
 import { toServingError } from '../../core/errors.ts';
 import { FEATURES, unsupported } from '../../core/features.ts';
 import type { GenerationRequest } from '../../core/generation.ts';
-import { probeFailure } from '../../upstream/failures.ts';
+import { failureOfStatus, probeFailure } from '../../upstream/failures.ts';
 import { asArray, asCount, asObject, asText, type UntypedObject } from '../../upstream/untyped.ts';
 import type { JsonResponse, Upstream } from '../../upstream/upstream.ts';
 import { DIALECTS, type Dialect } from './dialect.ts';
+import { errorObject } from './errors.ts';
+import { type Listing, type ProbeResult, saysNothing } from './listing.ts';
 
 interface ProbeOptions {
   readonly upstream: Upstream;
@@ -20,34 +22,38 @@ interface ProbeOptions {
   readonly contextSize: number | undefined;
   /** A model that is not listed is missing; otherwise requests find out. */
   readonly mustBeListed: boolean;
-}
-
-interface ProbeResult {
-  readonly status: TargetStatus;
-  /** Tokens in the model's vocabulary, if reported. */
-  readonly vocabularySize?: number;
-  /** Of the model as it is served now; absent if it is not. */
-  readonly identity?: string;
+  readonly listing: Listing;
+  readonly now: Milliseconds;
+  readonly wallNowMs: number;
 }
 
 export async function probeServer(probe: ProbeOptions, signal: AbortSignal): Promise<ProbeResult> {
-  const { upstream, dialect } = probe;
+  const { upstream, dialect, listing, now } = probe;
   const [models, health] = await Promise.all([
-    upstream.json({ method: 'GET', path: '/v1/models', signal }),
+    listing.isPaused(now) ? undefined : upstream.json({ method: 'GET', path: '/v1/models', signal }),
     dialect.healthPath && upstream.json({ method: 'GET', path: dialect.healthPath, signal }),
   ]);
   // Behind an ingress of its own, such as Ray Serve LLM's, an engine's route for it may be missing: then the list tells.
-  if (health !== undefined && health.status !== 200 && health.status !== 404) {
+  if (health !== undefined && health.status !== 200 && health.status !== 404 && !saysNothing(health.status)) {
     const state = health.status === 503 ? dialect.unhealthyState : 'failed';
     const detail = probeFailure('/health', health.status);
     return { status: { state, loaded: false, detail } };
   }
   // Of an engine that has neither, nothing is known to be there.
+  if (models === undefined) return listing.known ?? { status: unlisted(probe) };
   if (health?.status === 404 && models.status === 404 && !isServeWithoutApplication(models)) {
     const detail = 'The server has neither /health nor /v1/models. Check the target’s url.';
     return { status: { state: 'failed', loaded: false, detail } };
   }
-  return listed(probe, models);
+  if (saysNothing(models.status)) return listing.limited(models, probe) ?? { status: unlisted(probe) };
+  const result = listed(probe, models);
+  const isFailing =
+    models.status >= 500 && result.status.state === 'failed' && failureOfStatus(models.status) !== 'loop';
+  return isFailing ? listing.failed(result) : listing.told(result);
+}
+
+function unlisted({ contextSize }: Pick<ProbeOptions, 'contextSize'>): TargetStatus {
+  return { state: 'ready', loaded: true, ...(contextSize !== undefined && { contextSize }) };
 }
 
 /** The status of a server that could not be asked. */
@@ -59,26 +65,24 @@ export function unreachableStatus(thrown: unknown, signal: AbortSignal): TargetS
 function listed(probe: ProbeOptions, answer: JsonResponse): ProbeResult {
   const { status, body } = answer;
   const { model, dialect, contextSize, mustBeListed } = probe;
-  const configured = contextSize === undefined ? {} : { contextSize };
-  const unlisted: TargetStatus = { state: 'ready', loaded: true, ...configured };
   if (isServeWithoutApplication(answer)) {
     const detail =
       'Ray Serve runs there, but no application at this address: it is being deployed, or was deleted.';
     return { status: { state: 'failed', loaded: false, detail } };
   }
   // A server may have no such list.
-  if (status === 404) return { status: unlisted };
+  if (status === 404) return { status: unlisted(probe) };
   if (status !== 200) {
     const hint = status === 401 || status === 403 ? ' Set the target’s api_key.' : '';
     const detail = `${probeFailure('/v1/models', status)}${hint}`;
-    return { status: { state: 'failed', loaded: false, detail } };
+    return { status: { state: isLoading(answer) ? 'loading' : 'failed', loaded: false, detail } };
   }
   const entries = asArray(asObject(body).data).map(asObject);
   const named = entries.find((entry) => entry.id === model || asArray(entry.aliases).includes(model));
   const entry = named ?? (dialect.ignoresModelName && entries.length === 1 ? entries[0] : undefined);
   if (entry === undefined) {
     const names = entries.map((other) => asText(other.id)).join(', ');
-    if (!mustBeListed) return { status: unlisted };
+    if (!mustBeListed) return { status: unlisted(probe) };
     const detail = `The server does not serve the model ${model}. It serves: ${names}.`;
     return { status: { state: 'not_found', loaded: false, detail } };
   }
@@ -90,12 +94,17 @@ function listed(probe: ProbeOptions, answer: JsonResponse): ProbeResult {
       state: 'ready',
       loaded: true,
       ...(reported !== undefined && { contextSize: reported }),
-      ...configured,
+      ...(contextSize !== undefined && { contextSize }),
       ...(abilities !== undefined && { abilities }),
     },
     ...(vocabularySize !== undefined && { vocabularySize }),
     identity: JSON.stringify([entry.id, entry.meta]),
   };
+}
+
+/** Behind a proxy without a health route, llama-server and others say so with their 503. */
+function isLoading({ status, body }: JsonResponse): boolean {
+  return status === 503 && /\bloading\b/i.test(asText(errorObject(body).message) ?? '');
 }
 
 /** Its proxy then names the route that lists applications. */
@@ -188,7 +197,7 @@ export async function detectDialect(upstream: Upstream, signal: AbortSignal): Pr
   const owners = asArray(asObject(models.body).data).map((entry) => asText(asObject(entry).owned_by));
   if (models.headers.server === 'llama.cpp' || owners.includes('llamacpp')) return DIALECTS['llama-server'];
   if (owners.includes('vllm')) return DIALECTS.vllm;
-  if (models.status >= 500) return undefined;
+  if (models.status >= 500 || saysNothing(models.status)) return undefined;
   const version = await upstream.json({ method: 'GET', path: '/version', signal });
   if (isVllmVersion(version)) return DIALECTS.vllm;
   const props = await upstream.json({ method: 'GET', path: '/props', signal });
