@@ -16,6 +16,7 @@ import type {
 import { MalformedEvents } from '../../upstream/malformed-events.ts';
 import type { ServerSentEvent } from '../../upstream/stream-reader.ts';
 import { asArray, asCount, asObject, asText, isObject, type UntypedObject } from '../../upstream/untyped.ts';
+import { readContent } from './content-parts.ts';
 import { embeddedStatus, streamError } from './errors.ts';
 import { ToolCallReader } from './tool-call-reader.ts';
 import { finishReasonOf, rejectFailedReason, usageOf } from './whole-answer.ts';
@@ -144,9 +145,10 @@ export class OpenAiAnswerReader {
 
   #choice(choice: UntypedObject): void {
     const delta = asObject(choice.delta);
-    const reasoning = asText(delta.reasoning_content) ?? asText(delta.reasoning);
+    const content = readContent(delta.content);
+    const reasoning = asText(delta.reasoning_content) ?? asText(delta.reasoning) ?? content.reasoning;
     if (reasoning !== undefined) this.#push({ type: 'reasoning', text: reasoning });
-    const text = asText(delta.content) ?? asText(choice.text) ?? asText(delta.refusal);
+    const text = content.text ?? asText(choice.text) ?? asText(delta.refusal);
     const { logprobs } = this.#options;
     if (logprobs === undefined) {
       if (text !== undefined) this.#push({ type: 'text', text });

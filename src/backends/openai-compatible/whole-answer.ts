@@ -7,6 +7,7 @@ import { ServingError } from '../../core/errors.ts';
 import type { FailureCause } from '../../core/failure.ts';
 import type { FinishReason, GenerationEvent, GenerationRequest, Usage } from '../../core/generation.ts';
 import { asArray, asCount, asObject, asText, asVectors } from '../../upstream/untyped.ts';
+import { readContent } from './content-parts.ts';
 import { fixedDimensions, streamError } from './errors.ts';
 
 /**
@@ -36,8 +37,9 @@ export function readWholeAnswer(body: unknown, maxTokens = Number.POSITIVE_INFIN
   if (given === undefined) throw brokenAnswer('cut', 'ended its answer before it was complete');
   rejectFailedReason(given);
   const message = asObject(choice.message);
-  const thinking = asText(message.reasoning_content) ?? asText(message.reasoning) ?? '';
-  const content = asText(message.content) ?? asText(choice.text) ?? asText(message.refusal) ?? '';
+  const { text: told, reasoning: thought } = readContent(message.content);
+  const thinking = asText(message.reasoning_content) ?? asText(message.reasoning) ?? thought ?? '';
+  const content = told ?? asText(choice.text) ?? asText(message.refusal) ?? '';
   const usage = usageOf(reported) ?? {
     promptTokens: 0,
     completionTokens: Math.ceil((thinking.length + content.length) / CHARACTERS_PER_TOKEN),

@@ -66,6 +66,32 @@ describe('answer reader', () => {
     const textOf = (events: readonly GenerationEvent[]) =>
       events.map((event) => (event.type === 'text' ? event.text : '')).join('');
 
+    it('reads lists of parts, as Mistral’s reasoning models stream them, and plain text after them', () => {
+      const parts = (...content: readonly unknown[]) => choice({ delta: { content }, finish_reason: null });
+      const thinking = (text: string) => ({ type: 'thinking', thinking: [{ type: 'text', text }] });
+      const { events } = read(
+        sse(
+          choice({ delta: { role: 'assistant', content: '' }, finish_reason: null }),
+          parts(thinking('Let me ')),
+          parts(thinking('see.')),
+          parts({ type: 'thinking', thinking: 'So.' }, { type: 'text', text: 'It' }),
+          choice({ delta: { content: ' is' }, finish_reason: null }),
+          parts({ type: 'reference', reference_ids: [3] }),
+          choice({ delta: { content: ' 4.' }, finish_reason: null }),
+          { ...finish('stop'), usage: usage.usage },
+        ),
+      );
+      expect(events.slice(0, -1)).toEqual([
+        { type: 'reasoning', text: 'Let me ' },
+        { type: 'reasoning', text: 'see.' },
+        { type: 'reasoning', text: 'So.' },
+        { type: 'text', text: 'It' },
+        { type: 'text', text: ' is' },
+        { type: 'text', text: ' 4.' },
+      ]);
+      expect(events.at(-1)).toMatchObject({ type: 'finish', reason: 'stop' });
+    });
+
     it('is skipped where it cannot have held text', () => {
       const { events } = read(`${text('one')}data: ping\n\n${text(' two')}: ok\n\ndata: []\n\n${END}`);
       expect(textOf(events)).toBe('one two');

@@ -63,6 +63,29 @@ describe('whole answer', () => {
       ]);
     });
 
+    it('is read from a list of parts, as Mistral’s reasoning models give it', () => {
+      const content = [
+        {
+          type: 'thinking',
+          thinking: [
+            { type: 'text', text: 'h' },
+            { type: 'text', text: 'm' },
+          ],
+          closed: true,
+        },
+        { type: 'text', text: 'ye' },
+        { type: 'reference', reference_ids: [1] },
+        { type: 'text', text: 's' },
+      ];
+      const { events, isDegraded } = readWholeAnswer(chat({ role: 'assistant', content }, used(4)));
+      expect(isDegraded).toBe(false);
+      expect(events.slice(1)).toMatchObject([
+        { type: 'reasoning', text: 'hm' },
+        { type: 'text', text: 'yes' },
+        { type: 'finish', reason: 'stop' },
+      ]);
+    });
+
     it('is cut where it exceeds max_tokens, and never in a character', () => {
       const { events, isDegraded } = readWholeAnswer(
         chat({ reasoning: 'hm', content: 'abc🦊efgh' }, used(10)),
