@@ -23,7 +23,14 @@ import { EventReader } from '../../upstream/stream-reader.ts';
 import { type JsonResponse, readJson, Upstream } from '../../upstream/upstream.ts';
 import type { BackendEnvironment } from '../backend-definition.ts';
 import { OpenAiAnswerReader } from './answer-reader.ts';
-import { DIALECTS, type Dialect, type Flavor, passedFeatures, passedNames } from './dialect.ts';
+import {
+  type Dialect,
+  dialectsOf,
+  type Flavor,
+  passedFeatures,
+  passedNames,
+  type ReasoningSetting,
+} from './dialect.ts';
 import {
   dimensionsUnsupported,
   embeddedStatus,
@@ -42,7 +49,7 @@ import {
 } from './request-body.ts';
 import { type RouterSettings, routerHeaders } from './router-headers.ts';
 import {
-  detectDialect,
+  detectFlavor,
   MissingModel,
   PropsCache,
   probeServer,
@@ -63,6 +70,7 @@ export interface OpenAiCompatibleTarget extends RouterSettings {
   readonly flavor: 'auto' | Flavor;
   readonly context_size?: number;
   readonly pass_fields?: readonly string[];
+  readonly reasoning_field?: ReasoningSetting;
   readonly whole_answers?: 'auto' | 'streamed';
   readonly check_listed?: 'auto' | 'yes' | 'no';
   readonly data_parallel_rank?: number;
@@ -92,6 +100,7 @@ export class OpenAiCompatibleBackend implements Backend {
   readonly #target: OpenAiCompatibleTarget;
   readonly #upstream: Upstream;
   readonly #environment: RemoteEnvironment;
+  readonly #dialects: Readonly<Record<Flavor, Dialect>>;
   #dialect: Dialect | undefined;
   #contextSize: number | undefined;
   #vocabularySize: number | undefined;
@@ -112,7 +121,8 @@ export class OpenAiCompatibleBackend implements Backend {
     this.#target = target;
     this.#environment = environment;
     this.#contextSize = target.context_size;
-    this.#dialect = target.flavor === 'auto' ? undefined : DIALECTS[target.flavor];
+    this.#dialects = dialectsOf(target.reasoning_field);
+    this.#dialect = target.flavor === 'auto' ? undefined : this.#dialects[target.flavor];
     this.#upstream = new Upstream({
       url: serverRoot(target.url),
       connectTimeoutMs: target.connect_timeout_ms,
@@ -173,7 +183,8 @@ export class OpenAiCompatibleBackend implements Backend {
       const now = clock.now();
       // Which server it is, its list tells too.
       const dialect =
-        this.#dialect ?? (this.#listing.isPaused(now) ? DIALECTS.generic : await this.#findDialect(signal));
+        this.#dialect ??
+        (this.#listing.isPaused(now) ? this.#dialects.generic : await this.#findDialect(signal));
       const { model, context_size: contextSize } = this.#target;
       const probe = {
         upstream: this.#upstream,
@@ -361,9 +372,9 @@ export class OpenAiCompatibleBackend implements Backend {
 
   async #findDialect(signal: AbortSignal): Promise<Dialect> {
     if (this.#dialect !== undefined) return this.#dialect;
-    const detected = await detectDialect(this.#upstream, signal);
-    this.#dialect = detected;
-    return detected ?? DIALECTS.generic;
+    const detected = await detectFlavor(this.#upstream, signal);
+    this.#dialect = detected && this.#dialects[detected];
+    return this.#dialect ?? this.#dialects.generic;
   }
 
   #warnOfUnstreamed(): void {

@@ -7,7 +7,7 @@ type ContentPart = Readonly<Record<string, unknown>>;
 
 export function wireMessages(
   messages: readonly Message[],
-  { reasoningFields }: Pick<Dialect, 'reasoningFields'>,
+  dialect: Pick<Dialect, 'reasoningFields' | 'reasoningBesideCalls'>,
 ): readonly WireMessage[] {
   return messages.map((message) => {
     switch (message.role) {
@@ -16,7 +16,7 @@ export function wireMessages(
       case 'user':
         return { role: 'user', content: userContent(message.content, message.images) };
       case 'assistant':
-        return assistantMessage(message, reasoningFields);
+        return assistantMessage(message, dialect);
       case 'tool':
         return {
           role: 'tool',
@@ -31,9 +31,10 @@ export function wireMessages(
 
 function assistantMessage(
   { content, reasoning, toolCalls }: Extract<Message, { role: 'assistant' }>,
-  reasoningFields: Dialect['reasoningFields'],
+  { reasoningFields, reasoningBesideCalls }: Pick<Dialect, 'reasoningFields' | 'reasoningBesideCalls'>,
 ): WireMessage {
-  const reasoningMembers = reasoning === undefined ? [] : reasoningFields.map((name) => [name, reasoning]);
+  const thought = reasoning ?? (reasoningBesideCalls && toolCalls !== undefined ? '' : undefined);
+  const reasoningMembers = thought === undefined ? [] : reasoningFields.map((name) => [name, thought]);
   return {
     role: 'assistant',
     // Beside calls, chat templates distinguish null from an empty text.

@@ -83,6 +83,11 @@ export const openAiCompatible = defineBackend({
         description: `Fields of a request that are passed on to the server unchanged, beside ${listed('vllm')} (vllm), and ${listed('llama-server')} (llama-server). Other unknown fields are ignored.`,
       }),
     ),
+    reasoning_field: Type.Enum(['auto', 'none', 'reasoning', 'reasoning_content'], {
+      default: 'auto',
+      description:
+        'Where the server reads what the model thought in earlier turns. auto: both (vLLM), reasoning_content (llama-server), none (others). DeepSeek’s service wants reasoning_content, and rejects calls without it.',
+    }),
     router: Type.Optional(
       Type.Enum(Object.keys(ROUTER_HEADERS) as RouterKind[], {
         description:

@@ -5,6 +5,11 @@
 import { type Feature, OUTPUT_EXTRAS } from '../../core/features.ts';
 import type { GenerationRequest } from '../../core/generation.ts';
 
+type ReasoningField = 'reasoning' | 'reasoning_content';
+
+/** How a target's earlier reasoning is told; `auto`: as its server reads it. */
+export type ReasoningSetting = 'auto' | 'none' | ReasoningField;
+
 export type Flavor = 'vllm' | 'llama-server' | 'generic';
 
 export interface Dialect {
@@ -18,7 +23,9 @@ export interface Dialect {
   /** Chat templates take `enable_thinking`. */
   readonly templateSwitch: boolean;
   /** Fields for an assistant's earlier reasoning. */
-  readonly reasoningFields: readonly ('reasoning' | 'reasoning_content')[];
+  readonly reasoningFields: readonly ReasoningField[];
+  /** They are there beside calls also where nothing was thought: some services reject calls without them. */
+  readonly reasoningBesideCalls?: boolean;
   /** `tool_choice` may name a tool. Otherwise that tool alone is sent, and a call is required. */
   readonly namesTools: boolean;
   /** For formats that the OpenAI API lacks (vllm: `structured_outputs`; llama-server: `grammar`, `json_schema`). */
@@ -141,6 +148,15 @@ export const DIALECTS: Readonly<Record<Flavor, Dialect>> = {
     listsAllModels: false,
   },
 };
+
+/** Every flavor's, as one target wants them. */
+export function dialectsOf(reasoning: ReasoningSetting = 'auto'): Readonly<Record<Flavor, Dialect>> {
+  if (reasoning === 'auto') return DIALECTS;
+  const reasoningFields = reasoning === 'none' ? [] : [reasoning];
+  const asSet = (dialect: Dialect) => ({ ...dialect, reasoningFields, reasoningBesideCalls: true });
+  const { vllm, generic, 'llama-server': llamaServer } = DIALECTS;
+  return { vllm: asSet(vllm), generic: asSet(generic), 'llama-server': asSet(llamaServer) };
+}
 
 /**
  * Request fields that no protocol here knows but the server does: passed on unchanged, like those in the target's `pass_fields`.

@@ -10,7 +10,7 @@ import type { GenerationRequest } from '../../core/generation.ts';
 import { failureOfStatus, probeFailure } from '../../upstream/failures.ts';
 import { asArray, asCount, asObject, asText, type UntypedObject } from '../../upstream/untyped.ts';
 import type { JsonResponse, Upstream } from '../../upstream/upstream.ts';
-import { DIALECTS, type Dialect } from './dialect.ts';
+import type { Dialect, Flavor } from './dialect.ts';
 import { errorObject } from './errors.ts';
 import { type Listing, type ProbeResult, saysNothing } from './listing.ts';
 
@@ -192,17 +192,17 @@ export function rejectUnsupportedByTemplate(
 }
 
 /** By what the server reports of itself. Undefined if it cannot, for example behind a proxy while it is down. */
-export async function detectDialect(upstream: Upstream, signal: AbortSignal): Promise<Dialect | undefined> {
+export async function detectFlavor(upstream: Upstream, signal: AbortSignal): Promise<Flavor | undefined> {
   const models = await upstream.json({ method: 'GET', path: '/v1/models', signal });
   const owners = asArray(asObject(models.body).data).map((entry) => asText(asObject(entry).owned_by));
-  if (models.headers.server === 'llama.cpp' || owners.includes('llamacpp')) return DIALECTS['llama-server'];
-  if (owners.includes('vllm')) return DIALECTS.vllm;
+  if (models.headers.server === 'llama.cpp' || owners.includes('llamacpp')) return 'llama-server';
+  if (owners.includes('vllm')) return 'vllm';
   if (models.status >= 500 || saysNothing(models.status)) return undefined;
   const version = await upstream.json({ method: 'GET', path: '/version', signal });
-  if (isVllmVersion(version)) return DIALECTS.vllm;
+  if (isVllmVersion(version)) return 'vllm';
   const props = await upstream.json({ method: 'GET', path: '/props', signal });
   const isLlamaServer = props.status === 200 && 'default_generation_settings' in asObject(props.body);
-  return isLlamaServer ? DIALECTS['llama-server'] : DIALECTS.generic;
+  return isLlamaServer ? 'llama-server' : 'generic';
 }
 
 /** Other servers have a `/version` too; vLLM runs on uvicorn. */

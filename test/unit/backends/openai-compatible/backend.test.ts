@@ -224,6 +224,23 @@ describe('thinking', () => {
     expect(error).toMatchObject({ code: 'unsupported_parameter', param: 'think' });
   });
 
+  it('of earlier turns goes to a server that is found out, in the field that the target names', async () => {
+    const target = { flavor: 'auto', reasoning_field: 'reasoning_content' } as const;
+    const { standIn, backend } = await start({ server: 'generic' }, target);
+    const input = {
+      kind: 'chat',
+      messages: [
+        { role: 'user', content: 'hello' },
+        { role: 'assistant', content: 'hi', reasoning: 'A greeting.' },
+        { role: 'user', content: 'hello' },
+      ],
+    } as const;
+    await generateAll(backend, chatRequest('', { input }));
+    expect(lastBody(standIn)).toMatchObject({
+      messages: [{}, { content: 'hi', reasoning_content: 'A greeting.' }, {}],
+    });
+  });
+
   it('cannot go with a raw prompt', async () => {
     const { backend } = await start();
     const { error } = await generateAll(backend, textRequest('hello', { thinking: true }));

@@ -18,6 +18,7 @@ const TARGET = {
   url: 'http://127.0.0.1:1',
   flavor: 'vllm',
   check_listed: 'auto',
+  reasoning_field: 'auto',
   whole_answers: 'auto',
   connect_timeout_ms: 1,
   first_token_timeout_ms: 1,

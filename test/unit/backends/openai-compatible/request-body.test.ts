@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   checkPassFields,
   DIALECTS,
+  dialectsOf,
   type Flavor,
   passedFeatures,
   passedNames,
@@ -10,11 +11,16 @@ import { generateCall } from '../../../../src/backends/openai-compatible/request
 import type { GenerationRequest, Message, ToolUse } from '../../../../src/core/generation.ts';
 import { chatRequest, textRequest } from '../../../support/stand-ins/generate.ts';
 
-function bodyOf(flavor: Flavor, request: GenerationRequest, own: readonly string[] = []) {
+function bodyOf(
+  flavor: Flavor,
+  request: GenerationRequest,
+  own: readonly string[] = [],
+  dialects = DIALECTS,
+) {
   const passed = passedNames(flavor, own);
   return generateCall(request, {
     model: 'm',
-    dialect: DIALECTS[flavor],
+    dialect: dialects[flavor],
     passed,
     supports: [...DIALECTS[flavor].supports, ...passedFeatures(passed)],
     maxTokens: 8,
@@ -124,6 +130,29 @@ describe('messages', () => {
     expect(bodyOf('vllm', request).messages).toEqual(messages(both));
     expect(bodyOf('llama-server', request).messages).toEqual(messages({ reasoning_content: 'I look.' }));
     expect(bodyOf('generic', request).messages).toEqual(messages({}));
+  });
+
+  it.each([
+    ['none', {}, {}],
+    ['reasoning', { reasoning: 'I look.' }, { reasoning: '' }],
+    ['reasoning_content', { reasoning_content: 'I look.' }, { reasoning_content: '' }],
+  ] as const)('carry thoughts as the target is set: %s, beside calls always', (setting, thought, none) => {
+    const request = conversation([
+      { role: 'user', content: 'What time is it?' },
+      { role: 'assistant', content: '', reasoning: 'I look.', toolCalls },
+      { role: 'tool', content: 'noon', toolCallId: 'call_1' },
+      { role: 'assistant', content: '', toolCalls },
+      { role: 'tool', content: 'noon', toolCallId: 'call_1' },
+      { role: 'assistant', content: 'Noon.' },
+    ]);
+    for (const flavor of ['vllm', 'llama-server', 'generic'] as const) {
+      const messages = bodyOf(flavor, request, [], dialectsOf(setting)).messages as object[];
+      const calling = { role: 'assistant', content: null, tool_calls: expect.any(Array) as unknown };
+      expect(messages[1]).toEqual({ ...calling, ...thought });
+      expect(messages[3]).toEqual({ ...calling, ...none });
+      expect(messages[5]).toEqual({ role: 'assistant', content: 'Noon.' });
+    }
+    expect(dialectsOf()).toBe(DIALECTS);
   });
 
   it('have images where they stood in the text', () => {
