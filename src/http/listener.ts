@@ -51,7 +51,8 @@ export class Listener {
       this.#taken.delete(socket);
       if (this.#taken.size === 0) this.#onTakenGone();
     });
-    // As with connections that a server of HTTP has accepted: a client may end its side when it has asked.
+    // As with connections that a server of HTTP has accepted, which leave to HTTP what it means that a client ends its side: it has left,
+    // and ours is ended, too.
     socket.allowHalfOpen = true;
     this.#handedOver.emit('connection', socket);
   }
