@@ -184,7 +184,8 @@ const server = Type.Object(
     stalled_reader_seconds: Type.Number({
       exclusiveMinimum: 0,
       default: 30,
-      description: 'A client that reads nothing for this long, with a full buffer, is disconnected.',
+      description:
+        'A client that reads nothing of what waits for it for this long, at most twice as long, is disconnected.',
     }),
     heartbeat_seconds: Type.Number({
       exclusiveMinimum: 0,

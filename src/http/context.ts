@@ -11,6 +11,7 @@ import type { HeldLimits } from '../limits/limit-plan.ts';
 import { renameField } from '../protocols/field-errors.ts';
 import type { FieldNames } from '../protocols/protocol.ts';
 import type { PendingAdmission } from '../serving/pending-admission.ts';
+import { type ReaderWatch, watchReader, watchRest } from './reader-watch.ts';
 import type { RouteMatch, RoutePlace } from './router.ts';
 import { EVERY_ANSWER } from './security-headers.ts';
 
@@ -44,6 +45,8 @@ export interface ContextServices {
   readonly clock: Clock;
   /** Whether the server is shutting down: then each response is the last one on its connection. */
   readonly draining: () => boolean;
+  /** A client that reads nothing for so long is disconnected. */
+  readonly stalledReaderMs: () => Milliseconds;
   /** The response has closed: its last byte was sent, or the connection was lost. */
   readonly onClosed: (context: RequestContext) => void;
 }
@@ -90,6 +93,8 @@ export class RequestContext {
   onLastBytes: (() => void) | undefined;
   /** Its response has closed. */
   isClosed: boolean;
+  /** Its connection was lost before all of the answer had left. */
+  wasCutOff: boolean;
   /** Of GET /live: the caller whose requests it may see; undefined: all. */
   seesOnly: string | undefined;
   /** The answer has told the client that its connection ends. */
@@ -126,6 +131,7 @@ export class RequestContext {
     this.pendingLimits = undefined;
     this.onLastBytes = undefined;
     this.isClosed = false;
+    this.wasCutOff = false;
     this.seesOnly = undefined;
     this.saidClose = false;
     this.answeredPastResponse = undefined;
@@ -212,7 +218,7 @@ export class RequestContext {
     if (body !== undefined) headers.push('content-length', String(Buffer.byteLength(body)));
     this.response.writeHead(status, headers);
     this.#send(this.request.method === 'HEAD' ? undefined : body);
-    this.response.end();
+    this.#finish();
   }
 
   answerJson(status: number, value: unknown): void {
@@ -240,7 +246,21 @@ export class RequestContext {
     this.onLastBytes?.();
     const chunk = this.#framesChunks && last !== '' ? chunkOf(last) : last;
     this.#send(this.#framesChunks ? chunk + LAST_CHUNK : chunk);
-    this.response.end();
+    this.#finish();
+  }
+
+  /** To be called while something waits for the client to read. `onStalled`: it reads nothing. */
+  watchReader(onStalled: () => void): ReaderWatch {
+    return watchReader(this.response, this.#services.stalledReaderMs(), onStalled);
+  }
+
+  #finish(): void {
+    const { response } = this;
+    response.end();
+    if (response.writableLength > 0)
+      watchRest(response, this.#services.stalledReaderMs(), () => {
+        this.wasCutOff = true;
+      });
   }
 
   /**

@@ -24,7 +24,7 @@ interface OpenRequestsOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly telemetry: Telemetry;
-  readonly settings: Pick<EdgeSettings, 'trustedProxies' | 'trustedHops'>;
+  readonly settings: Pick<EdgeSettings, 'trustedProxies' | 'trustedHops' | 'stalledReaderMs'>;
   readonly draining: () => boolean;
   /** Joins the trace of a caller, or begins one; absent: no traces are made. */
   readonly joinTrace?: JoinTrace | undefined;
@@ -64,8 +64,13 @@ export class OpenRequests {
 
   constructor(options: OpenRequestsOptions) {
     this.#options = options;
-    const { clock, draining } = options;
-    this.#services = { clock, draining, onClosed: (context) => this.#noteEnd(context) };
+    const { clock, settings, draining } = options;
+    this.#services = {
+      clock,
+      draining,
+      stalledReaderMs: () => settings.stalledReaderMs,
+      onClosed: (context) => this.#noteEnd(context),
+    };
   }
 
   open(request: IncomingMessage, response: ServerResponse): RequestContext {
@@ -166,7 +171,8 @@ export class OpenRequests {
     }
     connection?.pipelined?.delete(context);
     const end = context.answeredPastResponse;
-    const status = end?.status ?? (response.writableFinished ? response.statusCode : CLIENT_LEFT_STATUS);
+    const wasDelivered = response.writableFinished && !context.wasCutOff;
+    const status = end?.status ?? (wasDelivered ? response.statusCode : CLIENT_LEFT_STATUS);
     const endedAt = end?.at ?? clock.now();
     this.#ended.push(() =>
       telemetry.requestEnded({

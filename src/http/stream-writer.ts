@@ -1,9 +1,10 @@
 /**
  * Writes the body of a streamed response. Everything that comes in one turn leaves in one write. A client that reads more slowly than
- * the model writes gets a buffer of `bufferBytes` and is then waited for, as long as it reads anything at all within `stalledMs`.
+ * the model writes gets a buffer of `bufferBytes` and is then waited for, as long as it reads anything at all.
  */
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import type { RequestContext } from './context.ts';
+import type { ReaderWatch } from './reader-watch.ts';
 
 interface StreamWriterOptions {
   readonly context: RequestContext;
@@ -12,7 +13,6 @@ interface StreamWriterOptions {
   readonly heartbeat: () => string;
   readonly heartbeatMs: Milliseconds;
   readonly bufferBytes: number;
-  readonly stalledMs: Milliseconds;
   /** The client has fallen behind: nothing more should be written until `onDrained`. */
   readonly onFull: () => void;
   readonly onDrained: () => void;
@@ -31,7 +31,7 @@ export class StreamWriter {
   #silentSince: Milliseconds;
   #stopped = false;
   /** Set while the client is behind. */
-  #stall: Timer | undefined;
+  #watch: ReaderWatch | undefined;
 
   constructor(options: StreamWriterOptions) {
     this.#options = options;
@@ -67,9 +67,6 @@ export class StreamWriter {
     if (raw.destroyed) return;
     if (!this.#committed) this.#commit();
     this.#options.context.end(rest);
-    // The rest for a slow client is held no longer than during the stream.
-    const watch = this.#watchStall(() => raw.destroy());
-    this.#options.context.onClose(() => watch.cancel());
   }
 
   /** No more heartbeats, and no more waiting for the client. */
@@ -117,9 +114,9 @@ export class StreamWriter {
   }
 
   #fellBehind(): void {
-    if (this.#stall !== undefined || this.#stopped) return;
+    if (this.#watch !== undefined || this.#stopped) return;
     const raw = this.#raw;
-    this.#stall = this.#watchStall(() => {
+    this.#watch = this.#options.context.watchReader(() => {
       this.#caughtUp();
       raw.destroy();
       this.#options.onStalled();
@@ -135,26 +132,10 @@ export class StreamWriter {
   };
 
   readonly #caughtUp = (): void => {
-    if (this.#stall === undefined) return;
-    this.#stall.cancel();
-    this.#stall = undefined;
+    if (this.#watch === undefined) return;
+    this.#watch.cancel();
+    this.#watch = undefined;
     this.#raw.off('drain', this.#onDrain);
     this.#options.context.offClose(this.#caughtUp);
   };
-
-  /** Calls back when the client has read nothing at all for `stalledMs`; a slow one that still reads is not stalled. */
-  #watchStall(onStall: () => void): Timer {
-    const { clock, stalledMs } = this.#options;
-    const taken = () => this.#raw.socket?.bytesWritten ?? 0;
-    let timer: Timer;
-    const arm = (takenBefore: number) => {
-      timer = clock.schedule(stalledMs, () => {
-        const takenNow = taken();
-        if (takenNow === takenBefore) onStall();
-        else arm(takenNow);
-      });
-    };
-    arm(taken());
-    return { cancel: () => timer.cancel() };
-  }
 }

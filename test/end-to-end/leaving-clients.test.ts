@@ -176,6 +176,27 @@ describe('a client that stops reading', () => {
     await expect.poll(() => slotsUsed(server), WITHIN).toBe(0);
   });
 
+  test('before an answer in one piece has left: it is disconnected, and its line tells', async () => {
+    const server = await startServer({
+      flags: [
+        ...scriptedFlags({ target: { slots: 1, context_size: 1_000_000 } }),
+        ...['--server.stalled-reader-seconds', '1'],
+      ],
+      endsWith: onTestFinished,
+    });
+    const body = JSON.stringify({
+      prompt: scripted({ tokens: 300_000 }, 'abcdefghijklmnopqrstuvwxyz'.repeat(4)),
+      max_tokens: 300_000,
+    });
+    const socket = createConnection({ port: server.port, host: '127.0.0.1' });
+    onTestFinished(() => void socket.destroy());
+    socket.on('error', () => {}).pause();
+    socket.write(
+      `POST /generate HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: whole\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    );
+    expect(await server.requestLine('whole')).toMatchObject({ status: 499 });
+  });
+
   test('one that reads slowly but steadily gets everything', async () => {
     const server = await startServer({
       flags: [

@@ -61,8 +61,7 @@ class LiveServer {
       },
       onClose: () => {},
     };
-    const { clock } = this.models;
-    const [route] = liveRoutes({ clock, live: this.#feed, settings: { stalledReaderMs: 30_000 } });
+    const [route] = liveRoutes({ live: this.#feed });
     void route?.handle(context as unknown as RequestContext);
     return { text: () => text };
   }

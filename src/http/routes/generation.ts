@@ -184,7 +184,6 @@ class StreamedAnswer implements ChoicesSink {
       heartbeat: () => encoder.heartbeat(),
       heartbeatMs: options.settings.heartbeatMs,
       bufferBytes: options.settings.streamBufferBytes,
-      stalledMs: options.settings.stalledReaderMs,
       onFull: () => this.#generations?.pause(),
       onDrained: () => this.#generations?.resume(),
       onStalled: () =>

@@ -2,18 +2,16 @@
  * GET /live: what the server is doing now, as a stream of snapshots or as one. A reader that is slow loses snapshots: the one that is
  * being sent and the newest after it are all that is kept for it.
  */
-import type { Clock, Milliseconds, Timer } from '../../core/clock.ts';
+import type { Milliseconds } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
 import type { LiveFeed, LiveReader } from '../../core/live-feed.ts';
 import { type EdgeRoute, pageRoute, type RequestContext } from '../context.ts';
-import type { EdgeSettings } from '../settings.ts';
+import type { ReaderWatch } from '../reader-watch.ts';
 
 export const LIVE_PATH = '/live';
 
 interface LiveRouteOptions {
-  readonly clock: Clock;
   readonly live: LiveFeed;
-  readonly settings: Pick<EdgeSettings, 'stalledReaderMs'>;
 }
 
 export const LIVE_INTERVAL_MS = { least: 100, usual: 250, most: 5000 } as const;
@@ -29,7 +27,7 @@ const STREAM_HEADERS = [
   'close',
 ];
 
-export function liveRoutes({ clock, live, settings }: LiveRouteOptions): readonly EdgeRoute[] {
+export function liveRoutes({ live }: LiveRouteOptions): readonly EdgeRoute[] {
   return [
     pageRoute(LIVE_PATH, async (context) => {
       const { method, headers, url = '' } = context.request;
@@ -45,10 +43,7 @@ export function liveRoutes({ clock, live, settings }: LiveRouteOptions): readonl
         context.end('');
         return;
       }
-      await new LiveStream({ context, clock, stalledMs: settings.stalledReaderMs }).follow(live, {
-        owner,
-        intervalMs,
-      });
+      await new LiveStream(context).follow(live, { owner, intervalMs });
     }),
   ];
 }
@@ -74,24 +69,18 @@ function intervalFrom(url: string): Milliseconds {
 /** The stream of one reader. */
 class LiveStream implements LiveReader {
   readonly #context: RequestContext;
-  readonly #clock: Clock;
-  readonly #stalledMs: Milliseconds;
   /** Event that is sent when the one before has left. */
   #pending: string | undefined;
-  /** Set while an event is on its way. */
-  #stall: Timer | undefined;
+  /** An event is on its way. */
+  #isSending = false;
+  /** Set while the reader is waited for. */
+  #watch: ReaderWatch | undefined;
   #isOver = false;
 
-  constructor(options: {
-    readonly context: RequestContext;
-    readonly clock: Clock;
-    readonly stalledMs: Milliseconds;
-  }) {
-    this.#context = options.context;
-    this.#clock = options.clock;
-    this.#stalledMs = options.stalledMs;
+  constructor(context: RequestContext) {
+    this.#context = context;
     this.#pending = undefined;
-    this.#stall = undefined;
+    this.#watch = undefined;
   }
 
   /** Until its client leaves, or the feed ends. Rejects as `watch`. */
@@ -103,7 +92,6 @@ class LiveStream implements LiveReader {
     const close = () => {
       this.#isOver = true;
       this.#pending = undefined;
-      this.#stall?.cancel();
       leave();
     };
     // Its client may have left while the feed was asked.
@@ -116,33 +104,40 @@ class LiveStream implements LiveReader {
   }
 
   heartbeat(): void {
-    if (this.#stall === undefined) this.#send(':\n\n');
+    if (!this.#isSending) this.#send(':\n\n');
   }
 
   end(): void {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#pending = undefined;
+    this.#stopWatching();
     this.#context.end('');
   }
 
   #send(event: string): void {
     const { response } = this.#context;
     if (this.#isOver || response.destroyed) return;
-    if (this.#stall !== undefined) {
+    if (this.#isSending) {
       this.#pending = event;
       return;
     }
     if (!response.headersSent) this.#context.begin(200, STREAM_HEADERS);
-    this.#stall = this.#clock.schedule(this.#stalledMs, () => response.destroy());
+    this.#isSending = true;
     this.#context.write(event, this.#left);
+    if (response.writableLength > 0) this.#watch = this.#context.watchReader(() => response.destroy());
   }
 
   readonly #left = (): void => {
-    this.#stall?.cancel();
-    this.#stall = undefined;
+    this.#isSending = false;
+    this.#stopWatching();
     const next = this.#pending;
     this.#pending = undefined;
     if (next !== undefined) this.#send(next);
   };
+
+  #stopWatching(): void {
+    this.#watch?.cancel();
+    this.#watch = undefined;
+  }
 }

@@ -23,6 +23,7 @@ async function exchange(request: string, handle: (context: RequestContext) => vo
     const services = {
       clock: new FakeClock(),
       draining: () => false,
+      stalledReaderMs: () => 30_000,
       onClosed: (context: RequestContext) => closed.push(context),
     };
     const trace = { requestId: 'r', receivedAt: 0 };

@@ -21,7 +21,7 @@ async function connected(serve: (context: RequestContext) => void = (context) =>
   const telemetry = { requestEnded: (record: RequestRecord) => reported.push(record) } as never;
   const openRequests = new OpenRequests({
     ...{ clock, telemetry, log: { warn: () => {} } as never },
-    settings: { trustedProxies: [], trustedHops: 1 },
+    settings: { trustedProxies: [], trustedHops: 1, stalledReaderMs: 30_000 },
     draining: () => false,
   });
   const server = createServer((request, response) => serve(openRequests.open(request, response)));

@@ -1,15 +1,15 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import type { RequestContext } from '../../../src/http/context.ts';
 import { liveRoutes } from '../../../src/http/routes/live.ts';
-import { FakeClock } from '../../support/fake-clock.ts';
 import { heldLiveFeed } from '../../support/held-live-feed.ts';
 
 function open() {
-  const clock = new FakeClock();
   const written: string[] = [];
   let left = () => {};
   let close = () => {};
-  const response = { headersSent: false, destroyed: false, destroy: () => close() };
+  let stall: (() => void) | undefined;
+  const response = { headersSent: false, destroyed: false, writableLength: 0, destroy: () => close() };
   const context = {
     request: { method: 'GET', headers: {}, url: '/live' },
     response,
@@ -18,7 +18,19 @@ function open() {
     },
     write: (text: string, onLeft: () => void) => {
       written.push(text);
-      left = onLeft;
+      response.writableLength = text.length;
+      left = () => {
+        response.writableLength = 0;
+        onLeft();
+      };
+    },
+    watchReader: (onStalled: () => void) => {
+      stall = onStalled;
+      return {
+        cancel: () => {
+          stall = undefined;
+        },
+      };
     },
     onClose: (run: () => void) => {
       close = () => {
@@ -28,11 +40,11 @@ function open() {
     },
   };
   const { live, readers, isWatched } = heldLiveFeed();
-  const [route] = liveRoutes({ clock, live, settings: { stalledReaderMs: 1000 } });
+  const [route] = liveRoutes({ live });
   void route?.handle(context as unknown as RequestContext);
   const [reader] = readers;
   if (reader === undefined) throw new Error('nobody reads');
-  return { clock, written, reader, take: () => left(), isWatching: isWatched };
+  return { written, reader, take: () => left(), watched: () => stall, isWatching: isWatched };
 }
 
 it('a reader that does not read has one snapshot on its way, and gets the newest one then', () => {
@@ -48,11 +60,15 @@ it('a reader that does not read has one snapshot on its way, and gets the newest
   expect(written).toHaveLength(2);
 });
 
-it('one that takes nothing for stalledReaderMs is disconnected and leaves the feed', async () => {
-  const { clock, reader, isWatching } = open();
+it('is watched while a snapshot is on its way, and one that takes nothing is disconnected and leaves the feed', async () => {
+  const { reader, take, watched, isWatching } = open();
+  await nextTurn();
   reader.snapshot('{}');
-  await clock.advance(999);
+  expect(watched()).toBeDefined();
+  take();
+  expect(watched()).toBeUndefined();
+  reader.snapshot('{}');
   expect(isWatching()).toBe(true);
-  await clock.advance(1);
+  watched()?.();
   expect(isWatching()).toBe(false);
 });
