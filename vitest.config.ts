@@ -77,6 +77,7 @@ const slow = [
       'slot-leases-reload',
       'slot-leases-workers',
       'terminal',
+      'two-teams',
       'upstream-faults',
       'usage',
       'worker-views',
