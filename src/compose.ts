@@ -208,7 +208,7 @@ export async function compose(options: ApplicationOptions): Promise<ProcessAppli
     settings: observed,
   });
   const live = given?.views.live ?? own;
-  const readings = new ReadingLine();
+  const readings = { ofCallers: new ReadingLine(), ofAdministrators: new ReadingLine() };
   const usage = createUsage({ config, store, log, flushAll: given?.views.flushUsage });
   const keyMetrics = new KeyMetrics(() => keys.active);
   const limits =
@@ -280,7 +280,7 @@ export async function compose(options: ApplicationOptions): Promise<ProcessAppli
       log,
       keys,
       limitGate,
-      readings,
+      readings: readings.ofAdministrators,
     }),
     adminDoor: adminDoorOf(config),
     settings: edge,

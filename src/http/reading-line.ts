@@ -9,6 +9,12 @@ const MOST_AT_ONCE = 2;
 const MOST_OF_CLIENT = 4;
 const MOST_OF_ALL = 64;
 
+/** Administrators stand in a line of their own: callers that fill theirs keep nobody from looking who they are. */
+export interface ReadingLines {
+  readonly ofCallers: ReadingLine;
+  readonly ofAdministrators: ReadingLine;
+}
+
 export class ReadingLine {
   /** Of each client, running or waiting. */
   readonly #counts = new Map<string, number>();

@@ -30,7 +30,7 @@ import { type JoinTrace, OpenRequests } from './open-requests.ts';
 import { crossOriginStep } from './origins.ts';
 import { pages } from './pages.ts';
 import { ProxyHeaders } from './proxy-headers.ts';
-import type { ReadingLine } from './reading-line.ts';
+import type { ReadingLines } from './reading-line.ts';
 import { Router } from './router.ts';
 import { ADMIN_PREFIX, type AdminOptions, adminRoutes } from './routes/admin.ts';
 import { liveRoutes } from './routes/live.ts';
@@ -70,7 +70,7 @@ interface ServerOptions {
   readonly adminDoor?: AdminDoor | undefined;
   readonly live: LiveFeed;
   readonly usage: UsageReader;
-  readonly readings: ReadingLine;
+  readonly readings: ReadingLines;
   /** Absent: no traces are made. */
   readonly joinTrace?: JoinTrace | undefined;
 }

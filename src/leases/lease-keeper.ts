@@ -48,6 +48,8 @@ export interface HeldSlots extends Allowance {
 
 /** The store is called away, and that is logged, after failures for so long: one late answer is none. */
 const AWAY_AFTER_MS: Milliseconds = 1000;
+/** The two clocks are read one after the other. */
+const READ_WITHIN_MS: Milliseconds = 5;
 
 export class LeaseKeeper {
   readonly #options: LeaseKeeperOptions;
@@ -65,7 +67,7 @@ export class LeaseKeeper {
     const { clock } = options;
     this.#options = options;
     this.#leases = new SlotLeases(options.replica, options.settings);
-    this.#ahead = clock.wallNow() - clock.now();
+    this.#ahead = wallAhead(clock);
   }
 
   /** Failures have lasted so long that it is worth saying. */
@@ -97,7 +99,7 @@ export class LeaseKeeper {
    */
   beforeGrants(): void {
     const { clock, log } = this.#options;
-    const ahead = clock.wallNow() - clock.now();
+    const ahead = wallAhead(clock);
     const leapMs = ahead - this.#ahead;
     this.#ahead = ahead;
     if (leapMs <= this.#leases.maxUnseenMs) return;
@@ -244,4 +246,13 @@ const MEANWHILE = {
 function reasonOf(error: unknown): string {
   const { reason } = (error ?? {}) as { readonly reason?: unknown };
   return typeof reason === 'string' ? reason : 'other';
+}
+
+/** By how much the wall clock is ahead of the monotonic one. Read again where the process was interrupted between the two. */
+function wallAhead(clock: Pick<Clock, 'now' | 'wallNow'>): Milliseconds {
+  for (;;) {
+    const before = clock.now();
+    const ahead = clock.wallNow() - before;
+    if (clock.now() - before < READ_WITHIN_MS) return ahead;
+  }
 }

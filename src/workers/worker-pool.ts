@@ -101,12 +101,12 @@ export class WorkerPool<Accepted extends AcceptedSocket> {
     }));
   }
 
-  /** How many workers were replaced because they had died. */
   /** How many workers there should be. */
   get count(): number {
     return this.#options.count;
   }
 
+  /** How many workers were replaced because they had died. */
   get restarts(): number {
     return this.#restarts;
   }

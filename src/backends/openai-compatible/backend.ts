@@ -182,9 +182,7 @@ export class OpenAiCompatibleBackend implements Backend {
       const { clock } = this.#environment;
       const now = clock.now();
       // Which server it is, its list tells too.
-      const dialect =
-        this.#dialect ??
-        (this.#listing.isPaused(now) ? this.#dialects.generic : await this.#findDialect(signal));
+      const dialect = await this.#findDialect(signal);
       const { model, context_size: contextSize } = this.#target;
       const probe = {
         upstream: this.#upstream,
@@ -372,6 +370,7 @@ export class OpenAiCompatibleBackend implements Backend {
 
   async #findDialect(signal: AbortSignal): Promise<Dialect> {
     if (this.#dialect !== undefined) return this.#dialect;
+    if (this.#listing.isPaused(this.#environment.clock.now())) return this.#dialects.generic;
     const detected = await detectFlavor(this.#upstream, signal);
     this.#dialect = detected && this.#dialects[detected];
     return this.#dialect ?? this.#dialects.generic;

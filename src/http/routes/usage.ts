@@ -15,14 +15,14 @@ import {
 } from '../../usage/usage-report.ts';
 import type { UsageDimension } from '../../usage/usage-row.ts';
 import { type EdgeRoute, pageRoute, type RequestContext } from '../context.ts';
-import type { ReadingLine } from '../reading-line.ts';
+import type { ReadingLines } from '../reading-line.ts';
 import { type DescribedOperation, json, type QueryParameter } from './operations.ts';
 import { protocolAt } from './protocols.ts';
 
 interface UsageRouteOptions {
   readonly clock: Clock;
   readonly usage: UsageReader;
-  readonly readings: ReadingLine;
+  readonly readings: ReadingLines;
 }
 
 export const OWN_USAGE_PATH = '/v1/usage';
@@ -147,7 +147,9 @@ export function usageRoutes({ clock, usage, readings }: UsageRouteOptions): read
         { usualBy: OWN_USUAL, dimensions: OWN_DIMENSIONS, names: NAMES },
         clock.wallNow(),
       );
-      await readings.read(context.client, () => answer(context, usage, { ...request, caller: caller.id }));
+      await readings.ofCallers.read(context.client, () =>
+        answer(context, usage, { ...request, caller: caller.id }),
+      );
     }),
     pageRoute(ALL_USAGE_PATH, async (context) => {
       const { by, from, to, key, team } = wordsOf(context);
@@ -156,7 +158,9 @@ export function usageRoutes({ clock, usage, readings }: UsageRouteOptions): read
         { usualBy: ALL_USUAL, dimensions: USAGE_DIMENSIONS, names: NAMES },
         clock.wallNow(),
       );
-      await readings.read(context.client, () => answer(context, usage, { ...request, key, team }));
+      await readings.ofAdministrators.read(context.client, () =>
+        answer(context, usage, { ...request, key, team }),
+      );
     }),
   ];
 }

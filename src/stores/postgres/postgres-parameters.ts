@@ -69,15 +69,15 @@ export function parametersOf(query: string): ReadonlyMap<string, string> {
         throw wrongAddress(`has a ${name} that llm-serve can’t do: it can do ${allowed.join(', ')}.`);
     } else if (![OF_THE_CONNECTION, OF_THE_SESSION, IGNORED].some((names) => names.includes(name)))
       throw wrongAddress(
-        `has a parameter that llm-serve does not know: ${shownName(name)}. Settings of the session are written options=-c%20NAME=VALUE.`,
+        `has a parameter that llm-serve does not know: ${shownName(name, query)}. Settings of the session are written options=-c%20NAME=VALUE.`,
       );
   }
   return parameters;
 }
 
-/** A password with & or ? in it may stand where a name should. */
-function shownName(name: string): string {
-  return /^[a-z][a-z_]{0,39}$/i.test(name) ? name : 'its name is no name';
+/** Parts of a password with & or ? in it may stand where a name should; then the @ behind it comes later. */
+function shownName(name: string, query: string): string {
+  return /^[a-z][a-z_]{0,39}$/i.test(name) && !query.includes('@') ? name : 'its name is no name';
 }
 
 export function sessionOf(parameters: ReadonlyMap<string, string>): Readonly<Record<string, string>> {

@@ -101,8 +101,8 @@ function prepareToWrite(database: DatabaseSyncInstance): void {
   database.exec('ROLLBACK');
 }
 
-/** SQLite would create it. */
-function requireFile(path: string): void {
+/** SQLite would create it. Throws a StoreError. */
+export function requireFile(path: string): void {
   if (!existsSync(path)) throw new StoreError('refused', `There is no file ${path}.`);
 }
 

@@ -9,6 +9,7 @@ import type { AuditActor } from '../../access/audit-trail.ts';
 import type { Milliseconds } from '../../core/clock.ts';
 import { NEWEST_VERSION } from '../sql/migrations.ts';
 import { StoreError } from '../store.ts';
+import { requireFile } from './sqlite-database.ts';
 import { sqliteFault } from './sqlite-faults.ts';
 
 export interface FileFacts {
@@ -111,10 +112,6 @@ function addEntry(
     rmSync(path, { force: true });
     throw error;
   }
-}
-
-function requireFile(path: string): void {
-  if (!existsSync(path)) throw new StoreError('refused', `There is no file ${path}.`);
 }
 
 /** Leaving WAL needs the file for oneself. */

@@ -10,8 +10,13 @@ const TARGET = 'm: m at http://gpu:8000';
 /** The wall clock goes with the monotonic one, but for what a test adds. */
 class LeapingClock extends FakeClock {
   leapMs = 0;
+  /** For so long other processes have the processor, just before it is read. */
+  interruptedMs = 0;
 
   override wallNow(): number {
+    const { interruptedMs } = this;
+    this.interruptedMs = 0;
+    this.pass(interruptedMs);
     return super.wallNow() + this.leapMs;
   }
 }
@@ -152,6 +157,15 @@ describe('the keeper of leases', () => {
     keeper.beforeGrants();
     expect(allowed()?.slots).toBe(0);
     expect(seen.logged.filter((message) => message.includes('went forward'))).toHaveLength(1);
+  });
+
+  it('takes no interruption between its looks at the two clocks for a sleep', async () => {
+    const { clock, keeper, allowed, seen } = await kept();
+    clock.interruptedMs = 400;
+    keeper.beforeGrants();
+    keeper.beforeGrants();
+    expect(allowed()?.slots).toBe(8);
+    expect(seen.logged.filter((message) => message.includes('went forward'))).toEqual([]);
   });
 
   it('trusts no answer after a sleep that was asked for before it', async () => {

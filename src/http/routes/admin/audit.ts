@@ -28,7 +28,7 @@ const Entry = Type.Object({
   at: Type.String({ format: 'date-time' }),
   actor: Type.String({
     description:
-      'The name of the admin key; "this machine" without one; "command line: USER" of llm-serve keys, by the operating system (", sudo by USER" where it tells).',
+      'The name of the admin key; "this machine" without one; "command line: USER" of llm-serve keys, by the operating system (", sudo by USER" by the environment, where SUDO_USER is set).',
   }),
   address: Type.String({
     description: 'From where: the address of the client; for the command line the name of its machine.',

@@ -8,7 +8,7 @@ import {
 } from '../../../../src/backends/openai-compatible/backend.ts';
 import { silentLog } from '../../../../src/core/log.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
-import { neverAborted } from '../../../support/stand-ins/generate.ts';
+import { chatRequest, generateAll, neverAborted } from '../../../support/stand-ins/generate.ts';
 import { recording } from '../../../support/stand-ins/recording.ts';
 
 interface Answer {
@@ -63,6 +63,16 @@ async function probed(flavor: 'vllm' | 'generic' | 'auto' = 'generic') {
 }
 
 describe('a list that is asked too often', () => {
+  it('is not asked by requests either, where nobody knows yet what kind of server it is', async () => {
+    const { says, states, backend, asked } = await probed('auto');
+    says.list = LIMITED;
+    await states(1);
+    const before = asked();
+    await generateAll(backend, chatRequest('hello'));
+    await generateAll(backend, chatRequest('hello'));
+    expect(asked()).toBe(before);
+  });
+
   it.each([
     ['vllm', LIMITED],
     ['generic', LIMITED],

@@ -142,6 +142,7 @@ describe('parameters', () => {
 
   test('part of a password where a name should be is not shown', () => {
     expect(refusal('sslmode=require&s3cret!pass')).toContain('its name is no name');
+    expect(refusal('hunter&x@h/db', 'postgres://ann:pa')).not.toContain('hunter');
   });
 
   test.each([
