@@ -2,7 +2,6 @@
  * The fields of a key that can be set, by the names that the command line, the admin API and its page share: their schema, and what
  * becomes of them. Pure.
  */
-
 import { type Static, type TSchema, Type } from 'typebox';
 import { ServingError } from '../core/errors.ts';
 import { parseIsoTime } from '../core/iso-time.ts';

@@ -2,7 +2,6 @@
  * `llm-serve check-config`: checks the configuration as the start does, and prints what would be used, without its secrets. Keys of
  * access.store count for its rules, so the store is read where a rule depends on them; nothing is created, and its tables stay as they are.
  */
-import { existsSync } from 'node:fs';
 import { stringify } from 'yaml';
 import { KeyRing } from '../access/key-ring.ts';
 import {
@@ -16,7 +15,6 @@ import { shownConfig } from '../config/shown-config.ts';
 import { printableText } from '../core/log.ts';
 import { openStore } from '../stores/open-store.ts';
 import { StoreError } from '../stores/store.ts';
-import { MEMORY_ADDRESS, SQLITE_SCHEME } from '../stores/store-address.ts';
 import { storeAddressOf } from './opened-store.ts';
 import { type Flags, readConfig } from './read-config.ts';
 
@@ -44,13 +42,8 @@ interface StoredKeysRead {
 
 async function storedKeysOf(config: Config): Promise<StoredKeysRead> {
   const ring = new KeyRing();
-  const address = storeAddressOf(config);
-  const isEmpty =
-    address === MEMORY_ADDRESS ||
-    (address.startsWith(SQLITE_SCHEME) && !existsSync(address.slice(SQLITE_SCHEME.length)));
-  if (isEmpty) return { ring, areKnown: true, warnings: [] };
   try {
-    const store = await openStore(address, 'read');
+    const store = await openStore(storeAddressOf(config), 'read');
     try {
       ring.setStored(await store.keys.list());
     } finally {

@@ -167,6 +167,13 @@ async function requireUnique(sql: Sql, { id, name, secrets, revokedAt }: KeyReco
 
 const AUDIT_COLUMNS = ['at', 'actor', 'address', 'action', 'subject', 'details'] as const;
 
+export const INSERT_AUDIT = `INSERT INTO llm_serve_audit (${AUDIT_COLUMNS.join(', ')}) VALUES (${marks(AUDIT_COLUMNS)})`;
+
+/** For INSERT_AUDIT. */
+export function auditValues({ at, actor, address, action, subject, details }: AuditEntry) {
+  return [at, actor, address, action, subject, JSON.stringify(details)];
+}
+
 class SqlAudit implements AuditLog {
   readonly #database: SqlDatabase;
 
@@ -174,14 +181,8 @@ class SqlAudit implements AuditLog {
     this.#database = database;
   }
 
-  async add({ at, actor, address, action, subject, details }: AuditEntry): Promise<void> {
-    const values = [at, actor, address, action, subject, JSON.stringify(details)];
-    await this.#database.write('full', (sql) =>
-      sql.run(
-        `INSERT INTO llm_serve_audit (${AUDIT_COLUMNS.join(', ')}) VALUES (${marks(AUDIT_COLUMNS)})`,
-        values,
-      ),
-    );
+  async add(entry: AuditEntry): Promise<void> {
+    await this.#database.write('full', (sql) => sql.run(INSERT_AUDIT, auditValues(entry)));
   }
 
   async list({ limit, before }: Parameters<AuditLog['list']>[0]): Promise<readonly AuditEntry[]> {

@@ -8,6 +8,7 @@ import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite'
 import type { AuditActor } from '../../access/audit-trail.ts';
 import type { Milliseconds } from '../../core/clock.ts';
 import { NEWEST_VERSION } from '../sql/migrations.ts';
+import { auditValues, INSERT_AUDIT } from '../sql/sql-store.ts';
 import { StoreError } from '../store.ts';
 import { requireFile } from './sqlite-database.ts';
 import { sqliteFault } from './sqlite-faults.ts';
@@ -101,13 +102,8 @@ function addEntry(
   { now, by, details }: Pick<RestoreOptions, 'now' | 'by'> & { readonly details: Record<string, unknown> },
 ): void {
   try {
-    withDatabase(path, (database) =>
-      database
-        .prepare(
-          'INSERT INTO llm_serve_audit (at, actor, address, action, subject, details) VALUES (?, ?, ?, ?, ?, ?)',
-        )
-        .run(now.getTime(), by.actor, by.address, 'data.restore', '', JSON.stringify(details)),
-    );
+    const entry = { ...by, at: now.getTime(), action: 'data.restore', subject: '', details };
+    withDatabase(path, (database) => database.prepare(INSERT_AUDIT).run(...auditValues(entry)));
   } catch (error) {
     rmSync(path, { force: true });
     throw error;
