@@ -46,15 +46,16 @@ export function parsePostgresAddress(address: string): PostgresAddress {
     ? []
     : (hostText === '' ? 'localhost' : hostText).split(',').map((each) => placeOf(each, port));
   const database = parameters.get('dbname') || decoded(path) || undefined;
+  const hosts = places.map(({ host }) => host);
   const shownHost = isSocket ? hostText : places.map((place) => `${place.host}:${place.port}`).join(',');
   return {
-    hosts: places.map(({ host }) => host),
+    hosts,
     ports: places.map((place) => place.port),
     socket: isSocket ? `${hostText}/.s.PGSQL.${port}` : undefined,
     user: parameters.get('user') || credentials.user,
     password: parameters.get('password') || credentials.password,
     database,
-    ssl: tlsOf(parameters, isSocket),
+    ssl: tlsOf(parameters, hosts),
     connectTimeoutSeconds: connectTimeoutOf(parameters),
     sessionAttributes: sessionAttributesOf(parameters.get('target_session_attrs')),
     session: sessionOf(parameters),

@@ -12,12 +12,12 @@ const READ_ONLY =
 const STARTS_OR_STOPS = 'is starting or shutting down';
 const NO_TRUSTED_CERTIFICATE =
   'has a certificate that no trusted root vouches for. Name its root certificate with sslrootcert';
+const NO_TLS = 'does not speak TLS: turn it on there (ssl = on); sslmode=disable asks for none';
 const OUT_OF_SPACE = 'can’t be written: no space is left on its disk';
 
 /** SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const FAULTS: Readonly<Record<string, Fault>> = {
   '25006': { fault: 'refused', words: READ_ONLY },
-  '28000': { fault: 'refused', words: LETS_US_NOT_IN },
   '28P01': { fault: 'refused', words: LETS_US_NOT_IN },
   '3D000': { fault: 'refused', words: 'does not exist. Create it: createdb' },
   '3F000': { fault: 'refused', words: 'has no schema that tables can be created in' },
@@ -33,22 +33,30 @@ const FAULTS: Readonly<Record<string, Fault>> = {
   XX002: { fault: 'corrupt', words: 'is damaged' },
 };
 
+const NOT_LET_IN = '28000';
+/** Node's words for a connection that ended in the handshake: PostgreSQL that has no TLS takes it for a message it does not know. */
+const ENDED_BEFORE_TLS = /before secure TLS connection/;
+
 /** Of the driver and of Node. */
 const CONNECTION_FAULTS: Readonly<Record<string, string>> = {
   CERT_HAS_EXPIRED: 'has a certificate that has expired',
+  CERT_NOT_YET_VALID: 'has a certificate that is not valid yet',
+  CERT_REVOKED: 'has a certificate that was revoked',
   CONNECT_TIMEOUT: 'can’t be reached: it did not answer in time',
   CONNECTION_CLOSED: 'has closed the connection',
   CONNECTION_DESTROYED: 'answered too late',
   CONNECTION_ENDED: 'is closed',
   DEPTH_ZERO_SELF_SIGNED_CERT: NO_TRUSTED_CERTIFICATE,
+  CRL_HAS_EXPIRED: 'can’t be verified: the list of revoked certificates (sslcrl) has expired',
   ECONNREFUSED: 'can’t be reached: nothing listens there',
   ECONNRESET: 'has closed the connection',
   ENOENT: 'can’t be reached: there is no such socket',
   ENOTFOUND: 'can’t be reached: its host is unknown',
   EPIPE: 'has closed the connection',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'has a certificate for another name than its host',
-  ERR_SSL_WRONG_VERSION_NUMBER: 'does not speak TLS; sslmode=disable asks for none',
+  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: 'does not trust the client’s certificate (sslcert)',
+  ERR_SSL_WRONG_VERSION_NUMBER: NO_TLS,
   SELF_SIGNED_CERT_IN_CHAIN: NO_TRUSTED_CERTIFICATE,
+  UNABLE_TO_GET_CRL: 'can’t be verified: the list of revoked certificates (sslcrl) is of another root',
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: NO_TRUSTED_CERTIFICATE,
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: NO_TRUSTED_CERTIFICATE,
 };
@@ -59,8 +67,27 @@ export function postgresFault(error: unknown, shown: string): unknown {
   const code = codeOf(error);
   const known = FAULTS[code];
   if (known !== undefined) return new StoreError(known.fault, sentence(shown, known.words), { cause: error });
-  const words = CONNECTION_FAULTS[code] ?? `reports: ${error.message}`;
-  return new StoreError('unavailable', sentence(shown, words), { cause: error });
+  // Its own words name the reason: a rule of pg_hba.conf, a missing certificate, no encryption.
+  if (code === NOT_LET_IN)
+    return new StoreError('refused', sentence(shown, `does not let us in: ${error.message}`), {
+      cause: error,
+    });
+  return new StoreError('unavailable', sentence(shown, connectionWords(error, code)), { cause: error });
+}
+
+function connectionWords(error: Error, code: string): string {
+  const { reason, cert } = error as {
+    readonly reason?: unknown;
+    readonly cert?: { readonly subjectaltname?: string };
+  };
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
+    return `has a certificate for another name than its host: it is for ${cert?.subjectaltname || 'none'}`;
+  if (code === 'ECONNRESET' && ENDED_BEFORE_TLS.test(error.message)) return NO_TLS;
+  const known = CONNECTION_FAULTS[code];
+  if (known !== undefined) return known;
+  return code.startsWith('ERR_SSL_') && typeof reason === 'string'
+    ? `does not agree on TLS: ${reason}`
+    : `reports: ${error.message}`;
 }
 
 export function tooLate(shown: string): StoreError {

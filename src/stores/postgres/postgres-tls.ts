@@ -1,6 +1,7 @@
 /** TLS of a connection to PostgreSQL, by libpq's parameters. What can't be done as it was asked for is refused, never done with less. */
 import { readFileSync } from 'node:fs';
-import type { ConnectionOptions } from 'node:tls';
+import { isIP } from 'node:net';
+import { type ConnectionOptions, checkServerIdentity } from 'node:tls';
 import { wrongAddress } from './wrong-address.ts';
 
 export type PostgresTls = false | 'require' | 'prefer' | ConnectionOptions;
@@ -27,9 +28,10 @@ const SYSTEM = 'system';
 
 /**
  * As libpq: `prefer` where nothing is said; `require` checks no certificate, unless a root certificate is named. The roots that everybody
- * trusts say nothing about who it is without the host's name, so they come with `verify-full` alone.
+ * trusts say nothing about who it is without the host's name, so they come with `verify-full` alone. `hosts`: none for a socket.
  */
-export function tlsOf(parameters: Parameters, isSocket: boolean): PostgresTls {
+export function tlsOf(parameters: Parameters, hosts: readonly string[]): PostgresTls {
+  const isSocket = hosts.length === 0;
   const mode = modeOf(parameters, isSocket);
   if (mode === 'disable') return false;
   const ca = parameters.get('sslrootcert') === SYSTEM ? undefined : fileOf(parameters, 'sslrootcert');
@@ -50,7 +52,19 @@ export function tlsOf(parameters: Parameters, isSocket: boolean): PostgresTls {
   return {
     ...options,
     rejectUnauthorized: verifies,
-    ...(mode !== 'verify-full' && { checkServerIdentity: () => undefined }),
+    checkServerIdentity: mode === 'verify-full' ? identityCheck(hosts) : () => undefined,
+  };
+}
+
+/** The driver names no host that is an IP address: Node would take a certificate for `localhost` then, and none for the address. */
+function identityCheck(hosts: readonly string[]): typeof checkServerIdentity {
+  return (name, certificate) => {
+    if (hosts.includes(name)) return checkServerIdentity(name, certificate);
+    const errors = hosts
+      .filter((host) => isIP(host) !== 0)
+      .map((host) => checkServerIdentity(host, certificate));
+    // Of several addresses, which one was called is not known; they are those of one database.
+    return errors.includes(undefined) ? undefined : (errors[0] ?? checkServerIdentity(name, certificate));
   };
 }
 

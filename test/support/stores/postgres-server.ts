@@ -3,15 +3,32 @@
  * refuses to run as root, so root starts it as another user.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import postgres from 'postgres';
 import { claimPort } from '../own-port.ts';
+import type { TestCertificate } from './certificates.ts';
 
 const PROGRAMS = '/usr/lib/postgresql';
 const PASSWORD = 'p@ss:w/rd';
 const STARTED_WITHIN_MS = 60_000;
+/** Where it speaks TLS: `guarded` comes over TLS alone, with a certificate of its own; all with their passwords. */
+const WAYS_IN = [
+  'hostssl all guarded all scram-sha-256 clientcert=verify-ca',
+  'host all guarded all reject',
+  'host all all all scram-sha-256',
+  'local all all scram-sha-256',
+];
 
 export interface PostgresServer {
   readonly version: string;
@@ -24,8 +41,16 @@ export interface PostgresServer {
   stop(signal?: 'SIGINT' | 'SIGKILL'): Promise<void>;
   /** Starts it again, with what was kept, on the same port. */
   start(): Promise<void>;
+  /** Stops it and starts it again: it speaks TLS, with this certificate. */
+  restartWith(files: PostgresTlsFiles): Promise<void>;
   /** Ends it and removes what it kept. */
   remove(): Promise<void>;
+}
+
+export interface PostgresTlsFiles {
+  readonly own: TestCertificate;
+  /** Who may vouch for a client, where one is to be vouched for. */
+  readonly rootOfClients?: string;
 }
 
 export interface PostgresTestDatabase {
@@ -38,6 +63,7 @@ export interface PostgresTestDatabase {
     readonly user?: string;
     readonly password?: string;
     readonly database?: string;
+    readonly host?: string;
     readonly query?: string;
   }): string;
   readonly socketAddress: string;
@@ -131,8 +157,9 @@ export async function startPostgres(
 
   let child: ChildProcess | undefined;
   let ended: Promise<unknown> = Promise.resolve();
+  const tlsSettings: string[] = [];
   const start = async () => {
-    const started = spawn(postgresProgram('postgres'), ['-D', data, ...given], {
+    const started = spawn(postgresProgram('postgres'), ['-D', data, ...given, ...tlsSettings], {
       ...as,
       cwd: folder,
       stdio: 'ignore',
@@ -146,6 +173,24 @@ export async function startPostgres(
     child?.kill(signal);
     await ended;
   };
+  const restartWith = async ({ own, rootOfClients }: PostgresTlsFiles) => {
+    await stop();
+    // It takes a key only from its own user's hands.
+    const placed = (from: string, name: string) => {
+      const path = join(data, name);
+      copyFileSync(from, path);
+      chmodSync(path, 0o600);
+      if (as !== undefined) chownSync(path, as.uid, as.gid);
+      return path;
+    };
+    placed(own.certificate, 'server.crt');
+    placed(own.key, 'server.key');
+    writeFileSync(join(data, 'pg_hba.conf'), WAYS_IN.join('\n'));
+    const clients =
+      rootOfClients === undefined ? [] : ['-c', `ssl_ca_file=${placed(rootOfClients, 'clients.crt')}`];
+    tlsSettings.splice(0, Infinity, '-c', 'ssl=on', ...clients);
+    await start();
+  };
   let databases = 0;
   await start();
   const [row] = await execute('SHOW server_version');
@@ -155,6 +200,7 @@ export async function startPostgres(
     execute,
     start,
     stop,
+    restartWith,
     createDatabase: async () => {
       databases += 1;
       const name = `db_${databases}`;
@@ -164,7 +210,7 @@ export async function startPostgres(
         const user = changes.user ?? 'tester';
         const password = encodeURIComponent(changes.password ?? PASSWORD);
         const query = `?search_path=${name}${changes.query === undefined ? '' : `&${changes.query}`}`;
-        return `postgres://${user}:${password}@127.0.0.1:${changes.port ?? port}/${changes.database ?? 'postgres'}${query}`;
+        return `postgres://${user}:${password}@${changes.host ?? '127.0.0.1'}:${changes.port ?? port}/${changes.database ?? 'postgres'}${query}`;
       };
       return {
         name,

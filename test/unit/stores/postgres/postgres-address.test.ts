@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ConnectionOptions, PeerCertificate } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { StoreAddressError } from '../../../../src/core/store-error.ts';
 import { parsePostgresAddress } from '../../../../src/stores/postgres/postgres-address.ts';
@@ -30,13 +31,38 @@ describe('TLS', () => {
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
+  const certificateFor = (subjectaltname: string) =>
+    ({ subject: { CN: 'nobody' }, subjectaltname }) as unknown as PeerCertificate;
+
   /** What is checked of the server's certificate. */
   const checks = (query: string) => {
     const { ssl } = parsed(query);
     if (typeof ssl !== 'object') return ssl;
     const { rejectUnauthorized, checkServerIdentity, ca } = ssl;
-    return { root: ca, verifies: rejectUnauthorized, verifiesHost: checkServerIdentity === undefined };
+    expect(checkServerIdentity?.('db.example', certificateFor('DNS:db.example'))).toBeUndefined();
+    const isRefused = checkServerIdentity?.('db.example', certificateFor('DNS:other.example')) !== undefined;
+    return { root: ca, verifies: rejectUnauthorized, verifiesHost: isRefused };
   };
+
+  // Node asks about `localhost` where the driver names no host, as for an IP address.
+  test.each([
+    ['10.0.0.1', 'localhost', 'IP Address:10.0.0.1', true],
+    ['10.0.0.1', 'localhost', 'IP Address:10.0.0.2', false],
+    ['10.0.0.1', 'localhost', 'DNS:localhost', false],
+    ['[fd00::1]', 'localhost', 'IP Address:FD00:0:0:0:0:0:0:1', true],
+    ['10.0.0.1,10.0.0.2', 'localhost', 'IP Address:10.0.0.2', true],
+    ['10.0.0.1,db.example', 'localhost', 'DNS:db.example', false],
+    ['10.0.0.1,db.example', 'db.example', 'DNS:db.example', true],
+    ['10.0.0.1,db.example', 'db.example', 'IP Address:10.0.0.1', false],
+    ['localhost', 'localhost', 'DNS:localhost', true],
+  ])(
+    'verify-full of %s, asked about %s: a certificate for %s is taken: %s',
+    (hosts, name, names, isTaken) => {
+      const { ssl } = parsePostgresAddress(`postgres://ann@${hosts}/llm?sslmode=verify-full`);
+      const { checkServerIdentity } = ssl as ConnectionOptions;
+      expect(checkServerIdentity?.(name, certificateFor(names)) === undefined).toBe(isTaken);
+    },
+  );
 
   test.each([
     ['', 'prefer'],
