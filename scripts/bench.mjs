@@ -38,6 +38,8 @@ const FULL = {
   workers: { rounds: 7, decisions: 10_000 },
   usage: { rounds: 7, operations: 200_000 },
   scale: { rounds: 9, requests: 15_000, seconds: 10 },
+  cores: { rounds: 4, requests: 8000 },
+  'behind-vllm': { rounds: 3, users: '64-256', seconds: 12 },
   fleet: { rounds: 3, maxReplicas: 1000 },
   simulate: { rounds: 5, measuredMinutes: 30 },
   overload: {
@@ -80,6 +82,8 @@ const QUICK = {
   workers: { rounds: 1, decisions: 2000 },
   usage: { rounds: 1, operations: 20_000 },
   scale: { rounds: 1, requests: 1500, seconds: 2 },
+  cores: { rounds: 1, requests: 2000 },
+  'behind-vllm': { rounds: 1, users: '8', seconds: 3 },
   fleet: { rounds: 1, maxReplicas: 30 },
   simulate: { rounds: 1, measuredMinutes: 5 },
   overload: {
@@ -116,6 +120,8 @@ const benchmarks = {
   workers: await import('../bench/workers/compare.mjs'),
   usage: await import('../bench/usage.mjs'),
   scale: await import('../bench/scale/compare.mjs'),
+  cores: await import('../bench/cores/compare.mjs'),
+  'behind-vllm': await import('../bench/behind-vllm/compare.mjs'),
   fleet: await import('../bench/fleet/compare.mjs'),
   simulate: await import('../bench/simulate/compare.mjs'),
   overload: await import('../bench/overload/compare.mjs'),

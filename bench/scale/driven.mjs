@@ -1,9 +1,7 @@
 // What clients see of one process, of two workers, and of two replicas that share limits and slots: `llm-serve bench` asks at a rate that
 // all of them carry, pinned to the core of the upstream; all processes of the gateway are on the other one. At full speed bench would
 // measure itself: it reads every event of an answer.
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { MAIN } from '../executable.mjs';
+import { benchOn } from '../bench-command.mjs';
 import { cpuOfTrees, pin, treesOf } from '../process-tree.mjs';
 import { rotate } from '../rounds.mjs';
 import { startOurs } from '../servers.mjs';
@@ -14,6 +12,12 @@ const WARMUP = 64;
 const BEFORE = WARMUP + 2;
 const SLOTS = 64;
 const FLAGS = [...['--rate-limit.enabled', 'true'], ...['--rate-limit.requests', '1000000']];
+const WORDS = [
+  ...['--rate', String(RATE_PER_SECOND), '--warmup', String(WARMUP)],
+  ...['--prompt-tokens', '16', '--output-tokens', '8'],
+];
+const lasting = (seconds) => ['--duration', String(seconds)];
+const seeded = (round) => ['--seed', String(round)];
 const SHAPES = {
   one: { servers: 1, flags: () => [] },
   two: { servers: 1, flags: () => ['--server.workers', '2'] },
@@ -44,7 +48,8 @@ export async function startDriven({ keep, upstream, valkey, node, seconds, cores
     if (!isPinned) throw new Error('processes cannot be given cores: there is no taskset');
     const result = {};
     for (const { name, urls, pids } of rotate(gateways, round)) {
-      const work = () => benchOn(urls, { core: cores.load, seconds, seed: round });
+      const work = () =>
+        benchOn(urls, { cores: cores.load, words: [...WORDS, ...lasting(seconds), ...seeded(round)] });
       const { result: step, cpu } = await cpuOfTrees({ pids, units: 1 }, work);
       const answered = step.completed + BEFORE * urls.length;
       result[name] = {
@@ -67,25 +72,4 @@ export async function startDriven({ keep, upstream, valkey, node, seconds, cores
 function leastShare({ servers, completed }) {
   if (servers.length === 0) return 1;
   return Math.min(...servers.map((each) => (each.completed * servers.length) / completed));
-}
-
-/** The only step of its report. */
-async function benchOn(urls, { core, seconds, seed }) {
-  const load = ['--rate', String(RATE_PER_SECOND), '--duration', String(seconds), '--warmup', String(WARMUP)];
-  const requests = ['--prompt-tokens', '16', '--output-tokens', '8', '--seed', String(seed)];
-  const words = [MAIN, 'bench', ...urls, ...load, ...requests, '--json', '-'];
-  const child = spawn('taskset', ['--cpu-list', core, process.execPath, ...words], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let written = '';
-  let said = '';
-  child.stdout.setEncoding('utf8').on('data', (text) => {
-    written += text;
-  });
-  child.stderr.setEncoding('utf8').on('data', (text) => {
-    said += text;
-  });
-  const [code] = await once(child, 'close');
-  if (code !== 0) throw new Error(`llm-serve bench ended with ${code}: ${said}`);
-  return JSON.parse(written).steps[0];
 }
