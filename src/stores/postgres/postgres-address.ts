@@ -1,5 +1,5 @@
 /** The address of a PostgreSQL database, read as libpq reads it: several hosts, sockets, and TLS by `sslmode`. */
-import { connectTimeoutOf, parametersOf, sessionOf } from './postgres-parameters.ts';
+import { connectTimeoutOf, isPoolerOf, parametersOf, sessionOf } from './postgres-parameters.ts';
 import { type PostgresTls, tlsOf } from './postgres-tls.ts';
 import { wrongAddress } from './wrong-address.ts';
 
@@ -17,6 +17,8 @@ export interface PostgresAddress {
   readonly connectTimeoutSeconds: number | undefined;
   /** Of several hosts. */
   readonly sessionAttributes: string | undefined;
+  /** Each transaction may be one of another session: whatever holds for a session must be said in each. */
+  readonly isPooler: boolean;
   /** Settings of the session, such as search_path. */
   readonly session: Readonly<Record<string, string>>;
   /** For people: without its password. */
@@ -58,6 +60,7 @@ export function parsePostgresAddress(address: string): PostgresAddress {
     ssl: tlsOf(parameters, hosts),
     connectTimeoutSeconds: connectTimeoutOf(parameters),
     sessionAttributes: sessionAttributesOf(parameters.get('target_session_attrs')),
+    isPooler: isPoolerOf(parameters),
     session: sessionOf(parameters),
     shown: `the PostgreSQL database ${database === undefined ? '' : `${JSON.stringify(database)} `}at ${shownHost}`,
   };

@@ -60,7 +60,9 @@ export class PostgresDatabase implements SqlDatabase {
   }
 
   run(text: string, parameters: readonly SqlValue[] = []): Promise<readonly SqlRow[]> {
-    return this.#within(this.#times.callMs, (pool) => rowsOf(pool, text, parameters));
+    const { callMs } = this.#times;
+    if (this.#address.isPooler) return this.#transaction(callMs, (sql) => sql.run(text, parameters));
+    return this.#within(callMs, (pool) => rowsOf(pool, text, parameters));
   }
 
   write<Result>(_durability: Durability, work: (sql: Sql) => Promise<Result>): Promise<Result> {
@@ -83,10 +85,13 @@ export class PostgresDatabase implements SqlDatabase {
 
   #transaction<Result>(withinMs: Milliseconds, work: (sql: Sql) => Promise<Result>): Promise<Result> {
     return this.#within(withinMs, async (pool) => {
-      const result = await pool.begin(async (transaction) => ({
+      const result = await pool.begin(async (transaction) => {
+        if (this.#address.isPooler) await transaction.unsafe(localSettings(this.#settings));
         // The driver takes a list for a list of promises.
-        value: await work({ run: (text, parameters = []) => rowsOf(transaction, text, parameters) }),
-      }));
+        return {
+          value: await work({ run: (text, parameters = []) => rowsOf(transaction, text, parameters) }),
+        };
+      });
       return result.value as Result;
     });
   }
@@ -117,6 +122,18 @@ export class PostgresDatabase implements SqlDatabase {
     void pool.end({ timeout: 0 }).catch(() => {});
   }
 
+  get #settings(): Readonly<Record<string, string>> & { readonly application_name: string } {
+    const { statementMs, callMs } = this.#times;
+    return {
+      application_name: 'llm-serve',
+      statement_timeout: String(statementMs),
+      lock_timeout: String(statementMs),
+      // Longer than a call, which ends it first.
+      idle_in_transaction_session_timeout: String(2 * callMs),
+      ...this.#address.session,
+    };
+  }
+
   #connections(): Pool {
     const {
       hosts,
@@ -127,10 +144,11 @@ export class PostgresDatabase implements SqlDatabase {
       database,
       ssl,
       sessionAttributes,
-      session,
       connectTimeoutSeconds,
+      isPooler,
     } = this.#address;
-    const { statementMs, callMs } = this.#times;
+    const { callMs } = this.#times;
+    const { application_name, ...settings } = this.#settings;
     const place =
       socket === undefined ? { host: [...hosts], port: [...ports] } : { path: socket, host: 'localhost' };
     const options: postgres.Options<{ bigint: postgres.PostgresType<number> }> = {
@@ -146,17 +164,13 @@ export class PostgresDatabase implements SqlDatabase {
       connect_timeout: Math.max(1, Math.min(callMs / 1000 - 1, connectTimeoutSeconds ?? Infinity)),
       // A call that fails is not tried again here, so there is nothing to slow down.
       backoff: () => 0,
+      // Those with names are of a session.
+      prepare: !isPooler,
       fetch_types: false,
       onnotice: () => {},
       types: { bigint: { to: INT8, from: [INT8], parse: Number, serialize: String } },
-      connection: {
-        application_name: 'llm-serve',
-        statement_timeout: statementMs,
-        lock_timeout: statementMs,
-        // Longer than a call, which ends it first.
-        idle_in_transaction_session_timeout: 2 * callMs,
-        ...session,
-      },
+      // Poolers refuse those that they do not know.
+      connection: { application_name, ...(!isPooler && settings) },
     };
     return postgres(options) as unknown as Pool;
   }
@@ -169,6 +183,16 @@ async function rowsOf(
 ): Promise<readonly SqlRow[]> {
   const values = parameters.map((value) => (typeof value === 'string' ? storableText(value) : value));
   return runner.unsafe<SqlRow[]>(numbered(text), values, { prepare: true });
+}
+
+/** One statement that gives a transaction its settings. */
+function localSettings(settings: Readonly<Record<string, string>>): string {
+  const calls = Object.entries(settings).map(([name, value]) => {
+    // The default counts from the next transaction on.
+    const own = name === 'default_transaction_read_only' ? 'transaction_read_only' : name;
+    return `set_config('${own}', '${value.replaceAll("'", "''")}', true)`;
+  });
+  return `SELECT ${calls.join(', ')}`;
 }
 
 const NUMBERED = new Map<string, string>();

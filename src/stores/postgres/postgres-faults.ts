@@ -13,14 +13,18 @@ const STARTS_OR_STOPS = 'is starting or shutting down';
 const NO_TRUSTED_CERTIFICATE =
   'has a certificate that no trusted root vouches for. Name its root certificate with sslrootcert';
 const NO_TLS = 'does not speak TLS: turn it on there (ssl = on); sslmode=disable asks for none';
+const POOLED = 'is behind PgBouncer or a pooler like it: add pgbouncer=true to its address';
 const OUT_OF_SPACE = 'can’t be written: no space is left on its disk';
 
 /** SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const FAULTS: Readonly<Record<string, Fault>> = {
   '25006': { fault: 'refused', words: READ_ONLY },
+  // A statement that was prepared is not there, or is there already: the session is another.
+  '26000': { fault: 'refused', words: POOLED },
   '28P01': { fault: 'refused', words: LETS_US_NOT_IN },
   '3D000': { fault: 'refused', words: 'does not exist. Create it: createdb' },
   '3F000': { fault: 'refused', words: 'has no schema that tables can be created in' },
+  '42P05': { fault: 'refused', words: POOLED },
   '42501': { fault: 'refused', words: 'does not let this user do that' },
   '53100': { fault: 'full', words: OUT_OF_SPACE },
   '53300': { fault: 'unavailable', words: 'has too many connections' },
@@ -34,6 +38,12 @@ const FAULTS: Readonly<Record<string, Fault>> = {
 };
 
 const NOT_LET_IN = '28000';
+/** PgBouncer's code for most of what it refuses; then its words, those for a setting that it would not pass on among them. */
+const PROTOCOL_VIOLATION = '08P01';
+const POOLER_WORDS: readonly (readonly [RegExp, string])[] = [
+  [/unsupported (?:options )?startup parameter/, POOLED],
+  [/authentication failed/, LETS_US_NOT_IN],
+];
 /** Node's words for a connection that ended in the handshake: PostgreSQL that has no TLS takes it for a message it does not know. */
 const ENDED_BEFORE_TLS = /before secure TLS connection/;
 
@@ -67,6 +77,10 @@ export function postgresFault(error: unknown, shown: string): unknown {
   const code = codeOf(error);
   const known = FAULTS[code];
   if (known !== undefined) return new StoreError(known.fault, sentence(shown, known.words), { cause: error });
+  const ofPooler =
+    code === PROTOCOL_VIOLATION ? POOLER_WORDS.find(([words]) => words.test(error.message)) : undefined;
+  if (ofPooler !== undefined)
+    return new StoreError('refused', sentence(shown, ofPooler[1]), { cause: error });
   // Its own words name the reason: a rule of pg_hba.conf, a missing certificate, no encryption.
   if (code === NOT_LET_IN)
     return new StoreError('refused', sentence(shown, `does not let us in: ${error.message}`), {

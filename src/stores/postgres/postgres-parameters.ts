@@ -14,6 +14,7 @@ const OF_THE_CONNECTION: readonly string[] = [
   'target_session_attrs',
   'connect_timeout',
   'client_encoding',
+  'pgbouncer',
   ...TLS_PARAMETERS,
 ];
 
@@ -32,6 +33,9 @@ const OF_THE_SESSION: readonly string[] = [
   'timezone',
   'work_mem',
 ];
+
+/** What a transaction can't be given, where a session is not ours alone. */
+const NOT_OF_A_TRANSACTION: readonly string[] = ['idle_session_timeout', 'options'];
 
 /** Of libpq, and of no use here: how it sends, or what it does where it has a choice. None of them makes a connection safer. */
 const IGNORED: readonly string[] = [
@@ -82,6 +86,19 @@ function shownName(name: string, query: string): string {
 
 export function sessionOf(parameters: ReadonlyMap<string, string>): Readonly<Record<string, string>> {
   return Object.fromEntries([...parameters].filter(([name]) => OF_THE_SESSION.includes(name)));
+}
+
+/** Whether the address is that of PgBouncer, or of a pooler like it: by the parameter that other clients have for it. */
+export function isPoolerOf(parameters: ReadonlyMap<string, string>): boolean {
+  const text = parameters.get('pgbouncer');
+  if (text === undefined || text === '' || text === 'false') return false;
+  if (text !== 'true') throw wrongAddress('has a pgbouncer that is neither true nor false.');
+  const unkept = NOT_OF_A_TRANSACTION.find((name) => parameters.has(name));
+  if (unkept !== undefined)
+    throw wrongAddress(
+      `has ${unkept}, which can’t be kept with pgbouncer=true: a transaction has settings by name alone.`,
+    );
+  return true;
 }
 
 /** Seconds; undefined: not said, or no limit. */

@@ -20,7 +20,7 @@ import { claimPort } from '../own-port.ts';
 import type { TestCertificate } from './certificates.ts';
 
 const PROGRAMS = '/usr/lib/postgresql';
-const PASSWORD = 'p@ss:w/rd';
+export const PASSWORD = 'p@ss:w/rd';
 const STARTED_WITHIN_MS = 60_000;
 /** Where it speaks TLS: `guarded` comes over TLS alone, with a certificate of its own; all with their passwords. */
 const WAYS_IN = [
@@ -135,25 +135,7 @@ export async function startPostgres(
     shared_buffers: '16MB',
     ...settings,
   }).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-  const connect = () =>
-    postgres({
-      host: '127.0.0.1',
-      port,
-      user: 'tester',
-      password: PASSWORD,
-      database: 'postgres',
-      max: 1,
-      fetch_types: false,
-      onnotice: () => {},
-    });
-  const execute = async (text: string) => {
-    const sql = connect();
-    try {
-      return await sql.unsafe<Record<string, unknown>[]>(text);
-    } finally {
-      await sql.end({ timeout: 1 });
-    }
-  };
+  const execute = (text: string) => executeAt(port, text);
 
   let child: ChildProcess | undefined;
   let ended: Promise<unknown> = Promise.resolve();
@@ -167,7 +149,7 @@ export async function startPostgres(
     });
     child = started;
     ended = new Promise((resolve) => started.once('close', resolve));
-    await answers(() => execute('SELECT 1'), started);
+    await isReached(port, started);
   };
   const stop = async (signal: NodeJS.Signals = 'SIGINT') => {
     child?.kill(signal);
@@ -228,7 +210,7 @@ export async function startPostgres(
 }
 
 /** Undefined: this one will do. */
-function anotherUser(): { readonly uid: number; readonly gid: number } | undefined {
+export function anotherUser(): { readonly uid: number; readonly gid: number } | undefined {
   if (process.getuid?.() !== 0) return undefined;
   const idOf = (kind: '-u' | '-g', name: string) =>
     Number(execFileSync('id', [kind, name], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }));
@@ -242,11 +224,30 @@ function anotherUser(): { readonly uid: number; readonly gid: number } | undefin
   throw new Error('no user is there to run PostgreSQL as');
 }
 
-async function answers(ask: () => Promise<unknown>, child: ChildProcess): Promise<void> {
+async function executeAt(port: number, text: string): Promise<readonly Record<string, unknown>[]> {
+  const sql = postgres({
+    host: '127.0.0.1',
+    port,
+    user: 'tester',
+    password: PASSWORD,
+    database: 'postgres',
+    max: 1,
+    fetch_types: false,
+    onnotice: () => {},
+  });
+  try {
+    return await sql.unsafe<Record<string, unknown>[]>(text);
+  } finally {
+    await sql.end({ timeout: 1 });
+  }
+}
+
+/** Resolves when it lets the superuser in; rejects where it ends first. */
+export async function isReached(port: number, child: ChildProcess): Promise<void> {
   const giveUpAt = Date.now() + STARTED_WITHIN_MS;
   for (;;) {
     try {
-      await ask();
+      await executeAt(port, 'SELECT 1');
       return;
     } catch (error) {
       if (child.exitCode !== null || Date.now() > giveUpAt) throw error;

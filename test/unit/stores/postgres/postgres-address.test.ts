@@ -131,6 +131,25 @@ describe('TLS', () => {
   });
 });
 
+describe('a pooler', () => {
+  test.each([
+    ['', false],
+    ['pgbouncer=false', false],
+    ['pgbouncer=true', true],
+    ['pgbouncer=true&lock_timeout=50&search_path=llm', true],
+  ])('%j', (query, isPooler) => {
+    expect(parsed(query).isPooler).toBe(isPooler);
+  });
+
+  test.each([
+    ['pgbouncer=1', 'pgbouncer that is neither true nor false'],
+    ['pgbouncer=true&options=-c%20jit=off', 'has options, which can’t be kept'],
+    ['pgbouncer=true&idle_session_timeout=50', 'has idle_session_timeout, which can’t be kept'],
+  ])('%s is refused', (query, words) => {
+    expect(refusal(query)).toContain(words);
+  });
+});
+
 describe('parameters', () => {
   test('what hosted services hand out becomes no setting of the session', () => {
     const address = parsed('sslmode=require&channel_binding=require&connect_timeout=10&keepalives=1');
