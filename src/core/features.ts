@@ -176,6 +176,12 @@ const COMMON_FIELDS = {
     askedBy: ({ limits }) => (limits.stop.length === 0 ? undefined : 'stop'),
     without: (request) => ({ ...request, limits: { ...request.limits, stop: [] } }),
   },
+  /** That the model is not to think. The answer is sound if it thinks all the same, only later: its client is told, and not refused. */
+  'think-off': {
+    askedBy: (request) => (asksNotToThink(request) ? 'think' : undefined),
+    without: ({ thinking: _, ...request }) => request,
+    optional: true,
+  },
 } as const satisfies Record<string, FeatureSpec>;
 
 /** What may be dropped of a request where its backend does not support it: every setting, or only the optional ones. */
@@ -193,6 +199,15 @@ export function withoutField(
   if (spec !== undefined) return spec.without?.(request);
   const isExtra = Object.hasOwn(request.extras ?? {}, field.replace(/\..*/, ''));
   return isExtra ? withoutExtra(request, field) : undefined;
+}
+
+/** Its client says so, and the answer begins where a model would think: after a chat template, and not in the middle of a message. */
+export function asksNotToThink({
+  thinking,
+  thinkingIsDefault,
+  input,
+}: Pick<GenerationRequest, 'thinking' | 'thinkingIsDefault' | 'input'>): boolean {
+  return thinking === false && !thinkingIsDefault && input.kind === 'chat' && !input.continuesLast;
 }
 
 /** The native field that asks for a format of the text. */

@@ -140,6 +140,8 @@ export interface GenerationRequest {
   readonly limits: Limits;
   /** Absent: the model's default. */
   readonly thinking?: ReasoningEffort;
+  /** `thinking` is what the protocol has where a client says nothing of it: no client is told that it had no effect. */
+  readonly thinkingIsDefault?: true;
   readonly output?: OutputFormat;
   /** Only with chat input. */
   readonly tools?: ToolUse;

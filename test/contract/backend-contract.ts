@@ -400,6 +400,7 @@ function requestFor(model: string, text: string, overrides: Overrides): Generati
     sampling: { temperature: 0 },
     limits: { maxTokens, stop, ...(stopTokens !== undefined && { stopTokens }) },
     thinking: false,
+    thinkingIsDefault: true,
     ...rest,
   };
 }

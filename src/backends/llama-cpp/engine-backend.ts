@@ -94,7 +94,7 @@ export class LlamaCppBackend implements Backend {
 
   /** Without a grammar. */
   #engineRequest(
-    { input, limits, thinking, tools, logprobs, sampling }: GenerationRequest,
+    { input, limits, thinking, thinkingIsDefault, tools, logprobs, sampling }: GenerationRequest,
     cacheScope: string | undefined,
   ): EngineRequest {
     return {
@@ -102,6 +102,7 @@ export class LlamaCppBackend implements Backend {
       sampling: { ...DEFAULT_SAMPLING, ...this.#entry?.sampling, ...sampling },
       limits,
       ...(thinking !== undefined && { thinking }),
+      ...(thinkingIsDefault && { thinkingIsDefault }),
       ...(tools !== undefined && { tools }),
       ...(logprobs !== undefined && { logprobs }),
       ...(cacheScope !== undefined && { cacheScope }),

@@ -55,6 +55,8 @@ export interface EngineGenerationRequest {
   readonly limits: Limits;
   /** Absent: the template's own default. */
   readonly thinking?: ReasoningEffort;
+  /** The client says nothing of it. */
+  readonly thinkingIsDefault?: true;
   /** The whole answer follows it. */
   readonly grammar?: CompiledGrammar;
   /**

@@ -15,7 +15,7 @@ import type {
   TargetStatus,
 } from '../../core/backend.ts';
 import type { ServingError } from '../../core/errors.ts';
-import { type Feature, refuseUnsupported } from '../../core/features.ts';
+import { asksNotToThink, type Feature, refuseUnsupported } from '../../core/features.ts';
 import type { GenerationRequest } from '../../core/generation.ts';
 import { RunningGeneration } from '../../core/sink.ts';
 import { EmbeddingPieces } from '../../upstream/embedding-pieces.ts';
@@ -36,7 +36,13 @@ import {
   rejectUnsupported,
   supportsThinking,
 } from './capabilities.ts';
-import { type ErrorContext, isEmbeddingModel, logprobsUnsupported, responseError } from './errors.ts';
+import {
+  cannotStopThinking,
+  type ErrorContext,
+  isEmbeddingModel,
+  logprobsUnsupported,
+  responseError,
+} from './errors.ts';
 import { ModelPresence, ModelProbe, supportsShift } from './probe.ts';
 import {
   callIdsOf,
@@ -212,6 +218,7 @@ export class OllamaBackend implements Backend {
       ? await this.#capabilities.learn(generation.signal)
       : undefined;
     rejectUnsupported(request, capabilities);
+    if (this.#capabilities.alwaysThinks && asksNotToThink(request)) throw cannotStopThinking('this model');
     const think = supportsThinking(capabilities) ? request.thinking : undefined;
     const { path, body } = generateCall(request, this.#settings, {
       think,

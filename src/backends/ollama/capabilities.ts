@@ -3,10 +3,10 @@
  * that its model cannot take. Asked once for each model; `forget` when another model may have the name.
  */
 import type { Ability } from '../../core/backend.ts';
-import { FEATURES } from '../../core/features.ts';
+import { asksNotToThink, FEATURES } from '../../core/features.ts';
 import type { GenerationRequest } from '../../core/generation.ts';
-import { asArray, asObject } from '../../upstream/untyped.ts';
-import { imagesUnsupported, thinkingUnsupported, toolsUnsupported } from './errors.ts';
+import { asArray, asObject, type UntypedObject } from '../../upstream/untyped.ts';
+import { cannotStopThinking, imagesUnsupported, thinkingUnsupported, toolsUnsupported } from './errors.ts';
 import { callableTools } from './requests.ts';
 
 /** By Ollama's names. Undefined for releases that do not list them. */
@@ -23,7 +23,7 @@ const ABILITIES: readonly (readonly [capability: string, ability: Ability])[] = 
 export class CapabilityCache {
   /** The body of `/api/show`; throws a ServingError. */
   readonly #show: (signal: AbortSignal) => Promise<unknown>;
-  #learned: { readonly capabilities: Capabilities } | undefined;
+  #learned: { readonly capabilities: Capabilities; readonly alwaysThinks: boolean } | undefined;
   #isRequested = false;
   /** Counts the models that have had the name. */
   #model = 0;
@@ -36,11 +36,12 @@ export class CapabilityCache {
   async learn(signal: AbortSignal): Promise<Capabilities> {
     if (this.#learned === undefined) {
       const model = this.#model;
-      const { capabilities } = asObject(await this.#show(signal));
+      const shown = asObject(await this.#show(signal));
+      const { capabilities } = shown;
       const listed = Array.isArray(capabilities) ? asArray(capabilities) : undefined;
       // If another model has the name by now, this is good for the one request that asked.
       if (model !== this.#model) return listed;
-      this.#learned = { capabilities: listed };
+      this.#learned = { capabilities: listed, alwaysThinks: alwaysThinks(shown) };
     }
     return this.#learned.capabilities;
   }
@@ -62,6 +63,11 @@ export class CapabilityCache {
     return known && ABILITIES.flatMap(([name, ability]) => (known.includes(name) ? ability : []));
   }
 
+  /** As far as it is known: the server ignores `think: false`. */
+  get alwaysThinks(): boolean {
+    return this.#learned?.alwaysThinks ?? false;
+  }
+
   /** An answer has shown it: old releases silently omit log-probabilities. */
   get ignoresLogprobs(): boolean {
     return this.#ignoresLogprobs;
@@ -79,6 +85,13 @@ export class CapabilityCache {
   }
 }
 
+/** It takes levels, but is never off: newer releases list what a model takes, and gpt-oss is the family that older ones have. */
+function alwaysThinks({ thinking, details }: UntypedObject): boolean {
+  const { values } = asObject(thinking);
+  if (Array.isArray(values)) return values.length > 0 && !values.includes(false);
+  return asObject(details).family === 'gptoss';
+}
+
 /** Whether the request needs something that only some models can do. */
 export function dependsOnCapabilities(request: GenerationRequest): boolean {
   return request.thinking !== undefined || callsTools(request) || imagesOf(request) !== undefined;
@@ -92,6 +105,9 @@ export function rejectUnsupported(request: GenerationRequest, capabilities: Capa
   if (callsTools(request) && cannot('tools')) throw toolsUnsupported();
   const thinks = request.thinking !== undefined && request.thinking !== false;
   if (thinks && !supportsThinking(capabilities)) throw thinkingUnsupported();
+  // Its models may think in their text.
+  if (capabilities === undefined && asksNotToThink(request))
+    throw cannotStopThinking('this release of the model’s server');
 }
 
 /** Without `think` such a model thinks. The server rejects any value of `think` for another one. */

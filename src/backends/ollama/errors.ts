@@ -61,6 +61,11 @@ export function modelNotFound(model: string, cause?: unknown): ServingError {
   return new ServingError('model_not_found', { message, cause });
 }
 
+/** That a client's `think` is off has no effect. */
+export function cannotStopThinking(who: string): ServingError {
+  return unsupported('think', `${who} where it is off`, { advice: 'Remove it.' });
+}
+
 export function thinkingUnsupported(): ServingError {
   return unsupported('think', 'this model');
 }

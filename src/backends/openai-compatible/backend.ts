@@ -36,11 +36,14 @@ import {
   embeddedStatus,
   embeddingsUnsupported,
   modelNotFound,
+  namesEffort,
   responseError,
 } from './errors.ts';
 import { Listing } from './listing.ts';
 import { LoadReader, noteLoad, serverRoot, withLoad } from './load.ts';
 import {
+  ACCEPTED_AT_FIRST,
+  acceptedAfter,
   type BodyOptions,
   EMBEDDINGS_PATH,
   embedBody,
@@ -105,8 +108,7 @@ export class OpenAiCompatibleBackend implements Backend {
   #contextSize: number | undefined;
   #vocabularySize: number | undefined;
   #passes: PassThrough | undefined;
-  #templateSwitch = true;
-  #maxTokensName: BodyOptions['maxTokensName'] = 'max_tokens';
+  #accepted = ACCEPTED_AT_FIRST;
   readonly #props = new PropsCache();
   readonly #listing = new Listing();
   readonly #pieces = new EmbeddingPieces();
@@ -205,8 +207,7 @@ export class OpenAiCompatibleBackend implements Backend {
     } catch (thrown) {
       // The next server at this address may be another one.
       if (this.#target.flavor === 'auto') this.#dialect = undefined;
-      this.#templateSwitch = true;
-      this.#maxTokensName = 'max_tokens';
+      this.#accepted = ACCEPTED_AT_FIRST;
       this.#streamsOnly = false;
       this.#props.forget();
       this.#listing.forget();
@@ -304,12 +305,15 @@ export class OpenAiCompatibleBackend implements Backend {
       if (status === 200) {
         this.#keyRejectionLogged = false;
         this.#missing.noteServed();
-        this.#learn(before, options);
+        this.#accepted = acceptedAfter(this.#accepted, before, options);
         return { exchange, requested: options };
       }
       const answer = { status, headers, body: await readJson(exchange) };
       const adapted = optionsForRetry(options, { request, sent: body, answer });
       if (adapted === undefined) throw this.#responseError(answer, request);
+      // The next body is refused here: no answer will show that it has helped.
+      if (!adapted.effortNone && namesEffort(answer))
+        this.#accepted = { ...this.#accepted, effortNone: false };
       before = options;
       options = adapted;
     }
@@ -317,12 +321,6 @@ export class OpenAiCompatibleBackend implements Backend {
 
   #routerHeaders(along: Along | undefined): readonly string[] {
     return routerHeaders(this.#target, along, this.#environment.clock.now());
-  }
-
-  /** Only what has helped: an error may repeat what one client wrote, and would then affect all others. */
-  #learn(before: BodyOptions, helped: BodyOptions): void {
-    if (before.templateSwitch && !helped.templateSwitch) this.#templateSwitch = false;
-    if (before.maxTokensName !== helped.maxTokensName) this.#maxTokensName = helped.maxTokensName;
   }
 
   #bodyOptions(
@@ -338,11 +336,10 @@ export class OpenAiCompatibleBackend implements Backend {
       passed,
       supports,
       maxTokens,
-      maxTokensName: this.#maxTokensName,
       contextSize: this.#contextSize,
       vocabularySize: this.#vocabularySize,
-      templateSwitch: this.#templateSwitch,
       strictTools: true,
+      ...this.#accepted,
     };
   }
 

@@ -130,6 +130,24 @@ export function rejectsStrictTools({ status, body }: JsonResponse): boolean {
   return code === 'invalid_function_parameters' || /\bstrict\b/i.test(JSON.stringify([message, detail]));
 }
 
+/** The server does not know `reasoning_effort`, or not its value: it names the field, whatever the form of its error. */
+export function rejectsEffort({ status, body }: JsonResponse): boolean {
+  const { param, message, detail } = errorObject(body);
+  return (
+    (status === 400 || status === 422) &&
+    /\breasoning_effort\b/.test(JSON.stringify([param, message, detail]))
+  );
+}
+
+/** As `rejectsEffort`, by a part of the error that no words of a client can get into. */
+export function namesEffort({ body }: JsonResponse): boolean {
+  const { param, message } = errorObject(body);
+  return (
+    param === 'reasoning_effort' ||
+    /^Unrecognized request argument[^:]*: reasoning_effort\b/.test(asText(message) ?? '')
+  );
+}
+
 /** The model's chat template takes no arguments, so none that turns thinking on or off. */
 export function rejectsTemplateSwitch({ status, body }: JsonResponse): boolean {
   return status === 400 && /chat_template.* not supported/i.test(asText(errorObject(body).message) ?? '');

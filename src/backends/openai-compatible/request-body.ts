@@ -4,7 +4,7 @@
  */
 import type { EmbeddingRequest } from '../../core/backend.ts';
 import { ServingError } from '../../core/errors.ts';
-import { type Feature, refuseUnsupported, unsupported } from '../../core/features.ts';
+import { asksNotToThink, type Feature, refuseUnsupported, unsupported } from '../../core/features.ts';
 import type { GenerationRequest, Limits, OutputFormat, Sampling } from '../../core/generation.ts';
 import type { JsonResponse } from '../../upstream/upstream.ts';
 import { isForced, toolFields, wireMessages } from './chat-fields.ts';
@@ -12,6 +12,7 @@ import { type Dialect, passedFields, setsOutputFormat } from './dialect.ts';
 import {
   contextErrorOf,
   promptMayFit,
+  rejectsEffort,
   rejectsStrictTools,
   rejectsTemplateSwitch,
   roomLeft,
@@ -36,6 +37,8 @@ export interface BodyOptions {
   readonly vocabularySize: number | undefined;
   /** False once the server has reported that its chat template takes no switch. */
   readonly templateSwitch: boolean;
+  /** False once the server has rejected `reasoning_effort: "none"`. */
+  readonly effortNone: boolean;
   /** False once the server has rejected the strict schema of a forced call. */
   readonly strictTools: boolean;
   /** The answer comes in one piece. */
@@ -178,16 +181,20 @@ function biasFields({ logitBias }: Sampling, vocabularySize = Number.POSITIVE_IN
 }
 
 /** `kwargs`: the client's own arguments for the template, which win. */
-function thinkingFields({ thinking }: GenerationRequest, options: BodyOptions, kwargs: unknown): Fields {
+function thinkingFields(request: GenerationRequest, options: BodyOptions, kwargs: unknown): Fields {
+  const { thinking } = request;
   if (thinking === undefined) return {};
   const level = typeof thinking === 'string' ? thinking : undefined;
   const { flavor, templateSwitch } = options.dialect;
   if (!templateSwitch) {
+    // The operator says that this server takes it.
+    if (level === undefined && hasSwitch(kwargs)) return {};
     if (level !== undefined) return { reasoning_effort: level };
-    if (thinking === false) return {};
+    if (thinking === false) return noThinkingFields(request, options);
     throw unsupported('think', 'this model’s server without a level', { advice: 'Use low, medium or high.' });
   }
   if (!options.templateSwitch) {
+    if (asksNotToThink(request)) throw cannotStopThinking();
     if (thinking === false) return {};
     throw unsupported('think', 'this model, whose chat template has no switch for it', {
       advice: 'Remove it.',
@@ -198,6 +205,28 @@ function thinkingFields({ thinking }: GenerationRequest, options: BodyOptions, k
     chat_template_kwargs: { enable_thinking: thinking !== false, ...inTemplate, ...asFields(kwargs) },
     ...(level !== undefined && flavor === 'vllm' && { reasoning_effort: level }),
   };
+}
+
+/**
+ * The OpenAI API has this value; which of its servers and models take it is not known before they are asked. What is only a default is
+ * not worth a field that a server may reject.
+ */
+function noThinkingFields(request: GenerationRequest, { effortNone }: BodyOptions): Fields {
+  if (!asksNotToThink(request)) return {};
+  if (!effortNone) throw cannotStopThinking();
+  return { reasoning_effort: NO_EFFORT };
+}
+
+const NO_EFFORT = 'none';
+
+function cannotStopThinking(): ServingError {
+  return unsupported('think', 'this model’s server where it is switched off', { advice: 'Remove it.' });
+}
+
+/** By the names that templates have for it. */
+function hasSwitch(kwargs: unknown): boolean {
+  const { enable_thinking: first, thinking: second } = asFields(kwargs);
+  return typeof first === 'boolean' || typeof second === 'boolean';
 }
 
 function asFields(value: unknown): Fields {
@@ -259,7 +288,7 @@ interface RejectedCall {
 
 /**
  * Without what the server rejects but does not need: the template's switch, a max_tokens larger than what is left, its older name,
- * the strictness of a forced call; each at most once. A message may repeat what the client wrote: it counts only if it is about
+ * the strictness of a forced call, and that it is not to think, which is then refused here; each at most once. A message may repeat what the client wrote: it counts only if it is about
  * something that was sent, and added by this server. Undefined: the rejection is final.
  */
 export function optionsForRetry(options: BodyOptions, rejected: RejectedCall): BodyOptions | undefined {
@@ -268,6 +297,8 @@ export function optionsForRetry(options: BodyOptions, rejected: RejectedCall): B
     return { ...options, templateSwitch: false };
   if (options.strictTools && weAddedStrict(rejected) && rejectsStrictTools(answer))
     return { ...options, strictTools: false };
+  if (options.effortNone && sent.reasoning_effort === NO_EFFORT && rejectsEffort(answer))
+    return { ...options, effortNone: false };
   if ('messages' in sent && 'max_tokens' in sent && wantsNewerLimit(answer))
     return { ...options, maxTokensName: 'max_completion_tokens' };
   const contextError = answer.status === 400 ? contextErrorOf(answer.body) : undefined;
@@ -276,6 +307,22 @@ export function optionsForRetry(options: BodyOptions, rejected: RejectedCall): B
   if (options.dialect.nullMeansRest) return { ...options, maxTokens: undefined };
   const room = roomLeft(contextError);
   return room === undefined || room >= maxTokens ? undefined : { ...options, maxTokens: room };
+}
+
+/** What the server has not refused so far. */
+type Accepted = Pick<BodyOptions, 'templateSwitch' | 'effortNone' | 'maxTokensName'>;
+
+export const ACCEPTED_AT_FIRST: Accepted = {
+  templateSwitch: true,
+  effortNone: true,
+  maxTokensName: 'max_tokens',
+};
+
+/** Only what has helped: an error may repeat what one client wrote, and would then affect all others. */
+export function acceptedAfter(accepted: Accepted, before: Accepted, helped: Accepted): Accepted {
+  const { templateSwitch, maxTokensName } = helped;
+  if (before.templateSwitch && !templateSwitch) return { ...accepted, templateSwitch };
+  return before.maxTokensName === maxTokensName ? accepted : { ...accepted, maxTokensName };
 }
 
 /** The client did not set it. */

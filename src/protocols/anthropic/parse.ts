@@ -38,6 +38,7 @@ export function parseMessages(raw: unknown, context: ParseContext): ParsedGenera
       stop: body.stop_sequences ?? [],
     },
     ...(effort !== undefined && { thinking: effort }),
+    ...(body.thinking === undefined && { thinkingIsDefault: true }),
     ...(output !== undefined && { output }),
     ...(tools !== undefined && { tools }),
     ...(extras !== undefined && { extras }),

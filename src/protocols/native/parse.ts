@@ -48,6 +48,7 @@ export function parseGenerate(delivery: ParsedGeneration['delivery']) {
         ...(body.stop_token_ids?.length && { stopTokens: body.stop_token_ids }),
       },
       thinking: body.think ?? false,
+      ...(body.think === undefined && { thinkingIsDefault: true }),
       ...(output === undefined ? {} : { output }),
       ...(tools === undefined ? {} : { tools }),
       ...(logprobs === undefined ? {} : { logprobs }),

@@ -11,6 +11,7 @@ export function chatRequest(content: string, overrides: Partial<GenerationReques
     sampling: {},
     limits: { stop: [], maxTokens: 8 },
     thinking: false,
+    thinkingIsDefault: true,
     ...overrides,
   };
 }

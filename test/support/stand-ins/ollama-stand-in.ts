@@ -18,6 +18,8 @@ import {
 export interface OllamaStandInOptions extends StandInOptions {
   /** The model thinks, and says so in /api/show. */
   readonly thinks?: boolean;
+  /** And cannot be kept from it: as newer releases tell it, or by its family, as older ones do. */
+  readonly alwaysThinks?: 'listed' | 'family';
   /** The model calls tools: those whose names the last message has a word of. */
   readonly callsTools?: boolean;
   /** The model sees images: of each it says `[img-0]` and so on, before the words it repeats. */
@@ -162,8 +164,11 @@ class OllamaPlay implements Play {
       contextSize: shifts ? Number.POSITIVE_INFINITY : contextSize,
       seed: options.seed as number | undefined,
     });
+    const { thinks, alwaysThinks } = this.#options;
     const thoughts =
-      this.#options.thinks && body.think !== false ? [this.#line(request, { thinking: THOUGHT })] : [];
+      thinks && (body.think !== false || alwaysThinks !== undefined)
+        ? [this.#line(request, { thinking: THOUGHT })]
+        : [];
     const calls =
       turn === undefined
         ? toolCalls(body, { withIds: !this.#isOld })
@@ -254,7 +259,7 @@ class OllamaPlay implements Play {
   }
 
   #show(): Reply {
-    const { embedsOnly, thinks, callsTools, sees, tellsCapabilities = true } = this.#options;
+    const { embedsOnly, thinks, alwaysThinks, callsTools, sees, tellsCapabilities = true } = this.#options;
     const { capabilities: _recorded, ...shown } = recordedJson(
       this.#isCurrent ? 'ollama-0.32/show' : 'ollama/show',
     );
@@ -264,7 +269,15 @@ class OllamaPlay implements Play {
       ...(sees ? ['vision'] : []),
       ...(thinks ? ['thinking'] : []),
     ];
-    return { status: 200, body: JSON.stringify({ ...shown, ...(tellsCapabilities && { capabilities }) }) };
+    const told = {
+      ...shown,
+      ...(tellsCapabilities && { capabilities }),
+      ...(alwaysThinks === 'listed' && {
+        thinking: { values: ['low', 'medium', 'high'], default: 'medium' },
+      }),
+      ...(alwaysThinks === 'family' && { details: { ...(shown.details as object), family: 'gptoss' } }),
+    };
+    return { status: 200, body: JSON.stringify(told) };
   }
 
   #line({ path, body }: SeenRequest, piece: Piece): string {

@@ -96,6 +96,31 @@ export function unknownModel(model: unknown): Reply {
   return { status, body: body.replace('nope', String(model)) };
 }
 
+export type PlayedEffortRefusal = 'openai' | 'openai-value' | 'pydantic';
+
+/** Of a model that does not reason, of one that always does, and of a server that has no such value. */
+export function effortRefused(words: PlayedEffortRefusal): Reply {
+  const type = 'invalid_request_error';
+  switch (words) {
+    case 'openai': {
+      const message = 'Unrecognized request argument supplied: reasoning_effort';
+      return { status: 400, body: JSON.stringify({ error: { message, type, param: null, code: null } }) };
+    }
+    case 'openai-value': {
+      const message = "Unsupported value: 'none' is not supported with this model.";
+      const told = { type, param: 'reasoning_effort', code: 'unsupported_value' };
+      return { status: 400, body: JSON.stringify({ error: { message, ...told } }) };
+    }
+    case 'pydantic': {
+      const loc = ['body', 'reasoning_effort'];
+      const msg = "Input should be 'low', 'medium' or 'high'";
+      return { status: 422, body: JSON.stringify({ detail: [{ type: 'literal_error', loc, msg }] }) };
+    }
+    default:
+      throw words satisfies never;
+  }
+}
+
 export function strictRefused(): Reply {
   const message =
     "Invalid schema for function 'clock': In context=(), 'additionalProperties' is required to be supplied and to be false.";

@@ -4,7 +4,15 @@ import { embeddingsReply } from './openai-embeddings.ts';
 import { biasOf, callsOf, formedAnswer, grammarError, type PlayedCall, promptOf } from './openai-forms.ts';
 import { type Choice, callChoices, textChoices } from './openai-frames.ts';
 import { loadHeader, loadReply, type PlayedLoad } from './openai-load.ts';
-import { badRequest, PlayedRefusals, schemaRefusal, strictRefused, unknownModel } from './openai-refusals.ts';
+import {
+  badRequest,
+  effortRefused,
+  type PlayedEffortRefusal,
+  PlayedRefusals,
+  schemaRefusal,
+  strictRefused,
+  unknownModel,
+} from './openai-refusals.ts';
 import { PlayedVocabulary } from './openai-vocabulary.ts';
 import { wholeReply } from './openai-whole.ts';
 import { callsOfTurn, lastWords, type PlayedTurn, turnOf } from './played-turns.ts';
@@ -28,7 +36,7 @@ export interface OpenAiStandInOptions extends StandInOptions {
   readonly apiKey?: string;
   /** Status of /health; default 200. */
   readonly health?: number;
-  /** Thought before each answer, in this field of the delta. */
+  /** Thought before each answer, in this field of the delta, unless it is told not to, in words that it knows. */
   readonly reasoningField?: 'reasoning' | 'reasoning_content';
   /** Ignores stream_options, as some servers do. */
   readonly withoutUsage?: boolean;
@@ -40,6 +48,8 @@ export interface OpenAiStandInOptions extends StandInOptions {
   readonly embeddingLength?: number;
   /** Refuses chat_template_kwargs. */
   readonly refusesTemplateSwitch?: boolean;
+  /** Refuses `reasoning_effort`, in the words of the OpenAI service or in those of a server that checks bodies with pydantic. */
+  readonly refusesEffort?: PlayedEffortRefusal;
   /** Started without what reads calls out of answers: refuses tools. */
   readonly withoutToolParser?: boolean;
   /** As models of the OpenAI service that reason: takes the limit under its newer name only. */
@@ -136,6 +146,8 @@ class OpenAiPlay implements Play {
     if (this.#options.refusesTemplateSwitch && body.chat_template_kwargs !== undefined) {
       return badRequest('chat_template is not supported for Mistral tokenizers.');
     }
+    if (this.#options.refusesEffort !== undefined && body.reasoning_effort !== undefined)
+      return effortRefused(this.#options.refusesEffort);
     if (this.#options.repeatsRefused && promptOf(body).startsWith('refuse'))
       return badRequest(promptOf(body));
     if (this.#options.refusesStrictTools && JSON.stringify(body.tools ?? []).includes('"strict":true'))
@@ -189,9 +201,21 @@ class OpenAiPlay implements Play {
     return { ...answered, tokens: answered.tokens.slice(0, end), generated: end + 1, reason: 'stop' };
   }
 
+  /** vLLM and llama-server take the template's switch, the OpenAI API has a level. */
+  #thoughtOn({
+    path,
+    body,
+  }: Pick<SeenRequest, 'path' | 'body'>): Readonly<Record<string, string>> | undefined {
+    const { reasoningField } = this.#options;
+    const { enable_thinking: isOn = true } = (body.chat_template_kwargs ?? {}) as Record<string, unknown>;
+    const isOff = this.#server === 'generic' ? body.reasoning_effort === 'none' : isOn === false;
+    if (reasoningField === undefined || path !== '/v1/chat/completions' || isOff) return undefined;
+    return { [reasoningField]: THOUGHT };
+  }
+
   #wholeReply(request: SeenRequest, answered: ModelAnswer, calls: readonly PlayedCall[]): Reply {
-    const { model, reasoningField, withoutUsage = false } = this.#options;
-    const thought = reasoningField === undefined ? {} : { [reasoningField]: THOUGHT };
+    const { model, withoutUsage = false } = this.#options;
+    const thought = this.#thoughtOn(request) ?? {};
     const chat = request.path === '/v1/chat/completions';
     const reply = wholeReply({ server: this.#server, model, chat, answered, calls, thought, withoutUsage });
     const reported = this.#server === 'vllm' ? loadHeader(request, this.#options.load ?? {}) : {};
@@ -308,7 +332,7 @@ class OpenAiPlay implements Play {
         : textChoices(answered.tokens, { body, chat, server: this.#server, vocabulary: this.#vocabulary });
     const limit = Number(body.max_tokens ?? Number.POSITIVE_INFINITY);
     const generated = calls.length > 0 ? Math.min(limit, said.length) : answered.generated;
-    const { reasoningField, withoutUsage, withoutEnd } = this.#options;
+    const { withoutUsage, withoutEnd } = this.#options;
     const opening = chat
       ? [frame({ delta: { role: 'assistant', content: this.#server === 'llama-server' ? null : '' } })]
       : [];
@@ -316,8 +340,8 @@ class OpenAiPlay implements Play {
       this.#server === 'llama-server' && body.return_progress === true
         ? [event({ ...recorded, choices: [], prompt_progress: progressOf(answered.promptTokens) })]
         : [];
-    const thoughts =
-      reasoningField === undefined || !chat ? [] : [frame({ delta: { [reasoningField]: THOUGHT } })];
+    const thought = this.#thoughtOn({ path, body });
+    const thoughts = thought === undefined ? [] : [frame({ delta: thought })];
     const usage = event({
       ...recorded,
       choices: [],

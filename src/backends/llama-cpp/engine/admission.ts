@@ -3,6 +3,7 @@
  * can do what the request asks for. Keeps no state.
  */
 import { ServingError } from '../../../core/errors.ts';
+import { asksNotToThink } from '../../../core/features.ts';
 import type { CompiledGrammar } from '../grammar/answer-grammar.ts';
 import type { EngineGenerationRequest } from '../messages.ts';
 import { type FailedEvent, failedEvent, messageOf } from './engine-worker.ts';
@@ -81,13 +82,18 @@ function requireTokensOfModel(
 }
 
 function checkPrompt(
-  { input, thinking }: EngineGenerationRequest,
-  { tokens, reasoning }: EncodedPrompt,
+  request: EngineGenerationRequest,
+  { tokens, reasoning, ignoresThinkOff }: EncodedPrompt,
   { contextSize }: AdmissionOptions,
 ): FailedEvent | undefined {
+  const { input, thinking } = request;
   const param = input.kind === 'chat' ? 'messages' : 'prompt';
   if (thinking !== undefined && thinking !== false && reasoning === 'none') {
     const message = whyNoThinking(input);
+    return { type: 'failed', code: 'unsupported_parameter', param: 'think', message };
+  }
+  if (ignoresThinkOff && asksNotToThink(request)) {
+    const message = 'think is off, but this model’s chat template has no switch for it. Remove it.';
     return { type: 'failed', code: 'unsupported_parameter', param: 'think', message };
   }
   if (tokens.length === 0) {

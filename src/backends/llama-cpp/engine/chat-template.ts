@@ -34,6 +34,8 @@ export interface Conversation {
 
 export interface ChatTemplate {
   readonly supportsReasoning: boolean;
+  /** What it writes depends on whether the model is to think. Where not, a model that thinks always does. */
+  readonly switchesReasoning: boolean;
   /** How the model is asked to call tools. */
   readonly toolSyntax: ToolSyntax;
   /** Throws if the template rejects the conversation. */
@@ -43,6 +45,7 @@ export interface ChatTemplate {
 /** Plain ChatML, without a default system message. */
 export const chatml: ChatTemplate = {
   supportsReasoning: false,
+  switchesReasoning: false,
   toolSyntax: hermes,
   render({ messages, tools, continuesLast }) {
     const turns = spellOutTools(messages, tools).map(
@@ -87,6 +90,10 @@ export function jinjaTemplate({ source, renderer, bosToken, eosToken }: JinjaTem
   };
   return {
     supportsReasoning: MENTIONS_REASONING.test(source),
+    switchesReasoning: differs((thinking) => {
+      const [user] = shape([{ role: 'user', content: 'Hello.' }], abilities);
+      return user === undefined ? '' : render({ thinking }, { messages: [user] });
+    }),
     toolSyntax: ownSyntax ?? hermes,
     render({ messages: given, tools, ...settings }) {
       const messages = withTools(abilities.laterSystem ? given : withOneSystem(given), tools);
@@ -96,6 +103,15 @@ export function jinjaTemplate({ source, renderer, bosToken, eosToken }: JinjaTem
       );
     },
   };
+}
+
+/** A template that rejects so small a conversation is taken to have a switch: nobody is told that theirs had no effect. */
+function differs(render: (thinking: boolean) => string): boolean {
+  try {
+    return render(true) !== render(false);
+  } catch {
+    return true;
+  }
 }
 
 /** A conversation without a second system message stays as it is. */

@@ -15,6 +15,8 @@ import { chunkedTokenize, type Tokenize, tokenBytes } from './vocabulary.ts';
 export interface EncodedPrompt {
   readonly tokens: Token[];
   readonly reasoning: ReasoningStart;
+  /** The model thinks or not, whatever the request says. */
+  readonly ignoresThinkOff?: true;
   /** How the answer may call tools; absent: there are none to call. */
   readonly toolSyntax?: ToolSyntax;
 }
@@ -60,6 +62,7 @@ export function createPromptEncoder(
         reasoning: template.supportsReasoning
           ? reasoningAfter(text, conversation, input.continuesLast)
           : 'none',
+        ...(template.supportsReasoning && !template.switchesReasoning && { ignoresThinkOff: true }),
         ...(offered.length > 0 && { toolSyntax: template.toolSyntax }),
       };
     },

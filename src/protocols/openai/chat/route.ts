@@ -7,7 +7,6 @@ import { invalid } from '../../field-errors.ts';
 import type { FieldNames, GenerationRoute, ParseContext, ParsedGeneration } from '../../protocol.ts';
 import { unsupported } from '../errors.ts';
 import {
-  EFFORTS,
   END_USER_FIELDS,
   parseDelivery,
   parseLimits,
@@ -19,6 +18,7 @@ import { parseStructuredOutput } from '../structured-output.ts';
 import { messageField, parseConversation } from './conversation.ts';
 import { ChatChunk, ChatCompletion, chatRenderer } from './render.ts';
 import { ChatBody } from './schema.ts';
+import { parseThinking, THINKING_FIELDS } from './thinking.ts';
 import { parseTools } from './tools.ts';
 
 /** What native fields are called in a chat's body. */
@@ -77,7 +77,7 @@ export const chatRoute: GenerationRoute = {
 const readBody = nullableBodyReader(ChatBody);
 
 /** Read here, and also passed by the same name to servers that have it. */
-const PASSED_ON = [...OUTPUT_EXTRAS, ...END_USER_FIELDS, 'add_generation_prompt'];
+const PASSED_ON = [...OUTPUT_EXTRAS, ...END_USER_FIELDS, ...THINKING_FIELDS, 'add_generation_prompt'];
 
 function parseChat(raw: unknown, context: ParseContext): ParsedGeneration {
   const body = readBody(raw);
@@ -87,6 +87,7 @@ function parseChat(raw: unknown, context: ParseContext): ParsedGeneration {
   const input = parseInput(body);
   const tools = parseTools(body);
   const { output, fieldNames } = parseStructuredOutput(body);
+  const thinking = parseThinking(body);
   const logprobs = parseLogprobs(body);
   const extras = extrasOf(body, ChatBody, PASSED_ON);
   const { id: model, contextSize } = context.requireModel(body.model);
@@ -95,7 +96,7 @@ function parseChat(raw: unknown, context: ParseContext): ParsedGeneration {
     input,
     sampling: parseSampling(body),
     limits: parseLimits(body, { maxTokens: body.max_completion_tokens ?? body.max_tokens, contextSize }),
-    ...(body.reasoning_effort !== undefined && { thinking: EFFORTS[body.reasoning_effort] }),
+    ...(thinking !== undefined && { thinking: thinking.effort }),
     ...(output !== undefined && { output }),
     ...(tools !== undefined && { tools }),
     ...(logprobs !== undefined && { logprobs }),
@@ -108,7 +109,7 @@ function parseChat(raw: unknown, context: ParseContext): ParsedGeneration {
     timeoutMs: undefined,
     priority: undefined,
     renderer: chatRenderer(requests, includeUsage),
-    fieldNames,
+    fieldNames: { ...fieldNames, ...thinking?.fieldNames },
   };
 }
 

@@ -209,6 +209,20 @@ export const ChatBody = Type.Object({
         'For models that support reasoning. none switches it off; minimal is low, xhigh and max are high. Default: the model’s own.',
     }),
   ),
+  chat_template_kwargs: Type.Optional(
+    Type.Object(
+      {},
+      {
+        additionalProperties: true,
+        description:
+          'For backends that take arguments of chat templates. enable_thinking and thinking switch reasoning on or off with every ' +
+          'backend, where reasoning_effort is not given.',
+      },
+    ),
+  ),
+  enable_thinking: Type.Optional(
+    Type.Boolean({ description: 'Switches reasoning on or off, where reasoning_effort is not given.' }),
+  ),
   modalities: Type.Optional(
     Type.Array(Type.String(), { description: 'Only ["text"]: audio is not supported.' }),
   ),

@@ -126,6 +126,7 @@ function parseCompletion(raw: unknown, context: ParseContext): ParsedGeneration 
     }),
     // Only a chat template can ask for reasoning, and all that is written is the text.
     thinking: false,
+    thinkingIsDefault: true,
     ...(output !== undefined && { output }),
     ...(logprobs !== undefined && { logprobs: { top: logprobs } }),
     ...(extras !== undefined && { extras }),

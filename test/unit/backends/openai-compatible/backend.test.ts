@@ -224,6 +224,44 @@ describe('thinking', () => {
     expect(error).toMatchObject({ code: 'unsupported_parameter', param: 'think' });
   });
 
+  it('that a client switches off is told to an unknown server as a level, which is asked once where it refuses its own field', async () => {
+    const { thinkingIsDefault: _, ...wish } = chatRequest('hello');
+    const taking = await start({ server: 'generic' });
+    await generateAll(taking.backend, chatRequest('hello'));
+    expect(lastBody(taking.standIn)).not.toHaveProperty('reasoning_effort');
+    await generateAll(taking.backend, wish);
+    expect(lastBody(taking.standIn)).toMatchObject({ reasoning_effort: 'none' });
+    for (const [refusesEffort, asked] of [
+      ['openai', 1],
+      ['openai-value', 1],
+      ['pydantic', 2],
+    ] as const) {
+      const { standIn, backend } = await start({ server: 'generic', refusesEffort });
+      for (const _again of [1, 2])
+        expect((await generateAll(backend, wish)).error).toMatchObject({
+          code: 'unsupported_parameter',
+          param: 'think',
+        });
+      expect(standIn.counts().started).toBe(asked);
+      const level = await generateAll(backend, chatRequest('hello', { thinking: 'low' }));
+      expect(level.error).toMatchObject({ code: expect.any(String) });
+      expect(standIn.counts().started).toBe(asked + 1);
+    }
+  });
+
+  it('is left to the client’s own words where the target passes them on', async () => {
+    const { standIn, backend } = await start(
+      { server: 'generic' },
+      { pass_fields: ['chat_template_kwargs'] },
+    );
+    const extras = { chat_template_kwargs: { enable_thinking: false } };
+    const { thinkingIsDefault: _, ...wish } = chatRequest('hello', { extras });
+    expect((await generateAll(backend, wish)).error).toBeUndefined();
+    expect((await generateAll(backend, { ...wish, thinking: true })).error).toBeUndefined();
+    expect(lastBody(standIn)).toMatchObject(extras);
+    expect(lastBody(standIn)).not.toHaveProperty('reasoning_effort');
+  });
+
   it('of earlier turns goes to a server that is found out, in the field that the target names', async () => {
     const target = { flavor: 'auto', reasoning_field: 'reasoning_content' } as const;
     const { standIn, backend } = await start({ server: 'generic' }, target);

@@ -28,6 +28,7 @@ function bodyOf(
     contextSize: undefined,
     vocabularySize: undefined,
     templateSwitch: true,
+    effortNone: true,
     strictTools: true,
     whole: false,
     promptTokensFirst: false,

@@ -25,6 +25,7 @@ describe('a body of /v1/messages', () => {
       sampling: {},
       limits: { maxTokens: 10, stop: [] },
       thinking: false,
+      thinkingIsDefault: true,
     });
     expect(parse({ stream: true }).delivery).toBe('stream');
     expect(parse({ stream: null }).delivery).toBe('whole');

@@ -15,6 +15,7 @@ describe('a native body', () => {
       sampling: {},
       limits: { maxTokens: 256, maxTokensIsDefault: true, stop: [] },
       thinking: false,
+      thinkingIsDefault: true,
     });
   });
 

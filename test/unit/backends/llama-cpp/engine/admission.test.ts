@@ -36,10 +36,11 @@ const chat = { kind: 'chat', messages: [{ role: 'user', content: 'Hi <think>' }]
 interface Asked {
   readonly template: ChatTemplate;
   readonly says: string | readonly Token[];
+  /** Without `thinking` it is off by default. */
   readonly request?: Partial<EngineGenerationRequest>;
 }
 
-async function ask({ template, says, request }: Asked) {
+async function ask({ template, says, request = {} }: Asked) {
   const answer = [...(typeof says === 'string' ? tokensOf(says) : says), 0];
   const model = {
     tokens: { bos: null, shouldPrependBosToken: false },
@@ -79,7 +80,10 @@ async function ask({ template, says, request }: Asked) {
         if (events.some(({ type }) => type === 'finish' || type === 'failed')) resolve();
       },
     });
-    batcher.add({ id: 1, input: chat, sampling: GREEDY, limits: { stop: [] }, thinking: false, ...request });
+    const standing = { id: 1, input: chat, sampling: GREEDY, limits: { stop: [] } };
+    const thinking =
+      request.thinking === undefined && ({ thinking: false, thinkingIsDefault: true } as const);
+    batcher.add({ ...standing, ...thinking, ...request });
   });
   const promptTokens = events.flatMap((event) => (event.type === 'start' ? [event.promptTokens] : []))[0];
   const said = (type: 'text' | 'reasoning') =>
@@ -128,6 +132,26 @@ describe('a request to think', () => {
     expect((await ask({ template, says: 'Hello.' })).prompt).toContain('</think>');
     const on = await ask({ template, says: 'Hello.', request: { thinking: 'high' } });
     expect(on.prompt).not.toContain('</think>');
+  });
+
+  it('that is off is rejected where the template has no switch, unless it is a default or the answer has begun', async () => {
+    const wish = { thinking: false } as const;
+    const begun = {
+      kind: 'chat',
+      messages: [{ role: 'assistant', content: 'Yes' }],
+      continuesLast: true,
+    } as const;
+    const says = 'Hm.</think>Hello.';
+    const { end } = await ask({ template: ofFile(ALWAYS), says, request: wish });
+    expect(end).toMatchObject({ ...refused, message: expect.stringContaining('no switch') });
+    for (const [source, request] of [
+      [ALWAYS, {}],
+      [ALWAYS, { ...wish, input: begun }],
+      [ALWAYS, { ...wish, input: { kind: 'text', prompt: 'Hi' } }],
+      [SWITCHABLE, wish],
+      [NEVER, wish],
+    ] as const)
+      expect((await ask({ template: ofFile(source), says, request })).end).toMatchObject({ type: 'finish' });
   });
 
   it('leaves a turn of the model as it is, and begins another after it', async () => {

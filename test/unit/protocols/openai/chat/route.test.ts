@@ -139,6 +139,20 @@ describe('POST /v1/chat/completions', () => {
       expect(parse({ reasoning_effort }).request.thinking).toBe(thinking);
     });
 
+    it.each([
+      [{ chat_template_kwargs: { enable_thinking: false } }, false, 'chat_template_kwargs.enable_thinking'],
+      [{ chat_template_kwargs: { thinking: true } }, true, 'chat_template_kwargs.thinking'],
+      [{ enable_thinking: false }, false, 'enable_thinking'],
+      [{ enable_thinking: false, reasoning_effort: 'low' }, 'low', undefined],
+      [{ chat_template_kwargs: { enable_thinking: 'auto', style: null } }, undefined, undefined],
+    ])('with %j thinking is %s', (fields, thinking, field) => {
+      const parsed = parseWith(chatRoute, { messages: [{ role: 'user', content: 'a' }], ...fields });
+      expect([parsed.requests[0]?.thinking, parsed.fieldNames?.think]).toEqual([thinking, field]);
+      expect(parsed.requests[0]?.thinkingIsDefault).toBeUndefined();
+      const { reasoning_effort: _, ...others } = { reasoning_effort: '', ...fields };
+      expect(parsed.requests[0]?.extras).toEqual(others);
+    });
+
     it('asks for each of n answers by itself, with seeds that count up', () => {
       const { requests } = parse({ n: 3, seed: 2_147_483_646 });
       expect(requests.map(({ id }) => id)).toEqual(

@@ -21,6 +21,7 @@ describe('a text completion', () => {
         sampling: {},
         limits: { maxTokens: 16, maxTokensIsDefault: true, stop: [] },
         thinking: false,
+        thinkingIsDefault: true,
       },
     ]);
   });
