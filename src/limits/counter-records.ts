@@ -13,6 +13,8 @@ export const SUM = 0;
 export const OLDEST_AT = 1;
 /** When the newest entry's first amount came. */
 export const NEWEST_BEGAN_AT = 2;
+/** Of a period, in the same place: what of its sum is held for requests under way; below 0: nothing was yet. */
+export const HELD = 2;
 /** The entries of a window: their block, its size, which is the oldest, and how many there are. */
 export const BLOCK = 6;
 export const CAPACITY = 7;

@@ -17,7 +17,7 @@ import {
   type UtcPeriods,
   utcPeriodsAt,
 } from './limit-rule.ts';
-import type { Charge, CounterState, LimitAdmission } from './limit-store.ts';
+import { type Charge, type CounterState, type LimitAdmission, NO_LIMIT } from './limit-store.ts';
 import { PlacedCharge } from './placed-charge.ts';
 import { SharedBounds } from './shared-bounds.ts';
 
@@ -161,7 +161,7 @@ export class LimitPlan {
     const used = onlyUsed(this.#planOfModel(model, this.periods(wallNow)));
     return withAmounts(used, amounts).charges.map(({ counter, bound, amount, place }) => ({
       counter,
-      bound: { ...bound, limit: Number.POSITIVE_INFINITY },
+      bound: { ...bound, limit: NO_LIMIT },
       amount,
       place,
     }));

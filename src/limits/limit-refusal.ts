@@ -4,14 +4,20 @@ import { ServingError } from '../core/errors.ts';
 import { NANO_PER_UNIT } from '../core/usage-measures.ts';
 import type { PlannedCharges } from './limit-plan.ts';
 import type { LimitRule, LimitScope } from './limit-rule.ts';
-import type { CounterState } from './limit-store.ts';
+import { type CounterState, UNKNOWN_WAIT_MS } from './limit-store.ts';
 
 interface Refusal {
   readonly rule: LimitRule;
   readonly state: CounterState;
   /** Of what it asked for; 0: not known yet. */
   readonly amount: number;
+  /** Of a budget. */
   readonly endsAt: number | undefined;
+}
+
+/** A budget is not used up while requests under way hold what is missing. */
+function isOnlyHeld({ state, endsAt }: Refusal): boolean {
+  return endsAt !== undefined && state.retryInMs <= UNKNOWN_WAIT_MS;
 }
 
 const HOLDERS: Readonly<Record<LimitScope, (name: string) => string>> = {
@@ -46,7 +52,7 @@ export function refusalOf(
 function errorOf(refusal: Refusal, currency: string): ServingError {
   const { rule, state, amount, endsAt } = refusal;
   const { holder, name, span } = rule;
-  const code = span.kind === 'period' ? 'budget_exceeded' : 'rate_limited';
+  const code = span.kind === 'period' && !isOnlyHeld(refusal) ? 'budget_exceeded' : 'rate_limited';
   const whose = `${name} of ${HOLDERS[holder.scope](holder.name)}`;
   const height = `${amountText(rule, state.limit, currency)} ${spanText(rule)}`;
   if (state.retryInMs === Number.POSITIVE_INFINITY) {
@@ -64,9 +70,10 @@ function errorOf(refusal: Refusal, currency: string): ServingError {
     state.remaining > 0
       ? ` Left beside what requests under way may use: ${amountText(rule, state.remaining, currency)}; this one may use ${amountText(rule, amount, currency)}, less with a smaller bound of the answer.`
       : '';
-  const reached = state.remaining > 0 ? 'is too low for the request now' : 'is reached';
+  const held = isOnlyHeld(refusal) ? ' with what requests under way may use' : '';
+  const reached = state.remaining > 0 ? 'is too low for the request now' : `is reached${held}`;
   const when =
-    endsAt === undefined
+    endsAt === undefined || isOnlyHeld(refusal)
       ? `Retry in ${retryAfterSeconds} s.`
       : `It begins anew at ${new Date(endsAt).toISOString().replace('.000Z', 'Z')}.`;
   return new ServingError(code, {

@@ -42,17 +42,37 @@ export type Bound =
       readonly windowMs: Milliseconds;
       readonly joinWithinMs?: Milliseconds;
     }
-  /** Never more than `limit` until `endsAt` (since the Unix epoch), then from 0 under another counter. */
+  /**
+   * Never more than `limit` until `endsAt` (since the Unix epoch), then from 0 under another counter. What is counted is held for the request
+   * until it is settled; without a limit (NO_LIMIT) it is used already.
+   */
   | { readonly kind: 'period'; readonly limit: number; readonly endsAt: Milliseconds }
   /** Never more than `limit` at the same time; `settle` takes the amount back. */
   | { readonly kind: 'now'; readonly limit: number };
+
+/** Until a counter has room again that has it when requests end. */
+export const UNKNOWN_WAIT_MS: Milliseconds = 1000;
+
+/** Of what is counted without one. A number that also reaches another process, where JSON has no word for Infinity. */
+export const NO_LIMIT = Number.MAX_VALUE;
+
+/** A replica's share of no limit is none either. */
+const LIMITS_BELOW = 1e300;
+
+/** It takes part of a budget, and may give back some of it when it is settled. */
+export function isHeld({ bound, amount }: Charge): boolean {
+  return bound.kind === 'period' && amount > 0 && bound.limit < LIMITS_BELOW;
+}
 
 /** A counter after the decision. */
 export interface CounterState {
   readonly limit: number;
   /** What could still be admitted; never negative. */
   readonly remaining: number;
-  /** Until the charge's amount, at least 1, would be admitted by this counter; 0: it would be now. Infinity: never. Unknown is 1000. */
+  /**
+   * Until the charge's amount, at least 1, would be admitted by this counter; 0: it would be now. Infinity: never. UNKNOWN_WAIT_MS: when
+   * requests end; also of a period, where it would be admitted without what is held for those under way.
+   */
   readonly retryInMs: Milliseconds;
 }
 
@@ -97,7 +117,7 @@ export interface LimitStore {
    * The request has ended: `amounts`, in the order of the admission's charges, replace what was counted (0: as if it had never come). In a
    * window, what is less is taken away at the time at which it was counted, if that has not left; what is more is counted now, so that no
    * long request gets around it. To be called at most once for an admission; need not be where the amounts are the same, and no charge is
-   * for requests at the same time. Does not throw, is not waited for.
+   * for requests at the same time or, above 0, for a period. Does not throw, is not waited for.
    */
   settle(admission: LimitAdmission, amounts: readonly number[]): void;
   /** What was settled in this turn is to be counted before what anybody asks after this. Absent: it is. */

@@ -5,15 +5,17 @@
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import { AmountWindows } from './amount-windows.ts';
 import { CounterFamily } from './counter-family.ts';
-import { CounterRecords, FAMILY, GENERATION, NONE, SUM } from './counter-records.ts';
-import type {
-  Bound,
-  Charge,
-  CounterPlace,
-  CounterState,
-  LimitAdmission,
-  LimitDecision,
-  LimitStore,
+import { CounterRecords, FAMILY, GENERATION, HELD, NONE, SUM } from './counter-records.ts';
+import {
+  type Bound,
+  type Charge,
+  type CounterPlace,
+  type CounterState,
+  isHeld,
+  type LimitAdmission,
+  type LimitDecision,
+  type LimitStore,
+  UNKNOWN_WAIT_MS,
 } from './limit-store.ts';
 import { Moment } from './moment.ts';
 
@@ -31,9 +33,6 @@ interface MemoryAdmission extends LimitAdmission {
   /** How many counters had been closed then: one that was opened after more is another. */
   readonly closed: number;
 }
-
-/** When a counter of requests at the same time has room is not known. */
-const UNKNOWN_WAIT_MS = 1000;
 
 export class MemoryLimitStore implements LimitStore {
   readonly isShared = false;
@@ -103,7 +102,9 @@ export class MemoryLimitStore implements LimitStore {
       const { bound, amount } = charge;
       const more = (amounts[index] ?? amount) - amount;
       let counter = counters[index] as number;
-      if (!this.#records.isSince(counter, closed)) {
+      if (this.#records.isSince(counter, closed)) {
+        if (isHeld(charge)) this.#addToHeld(counter, -amount);
+      } else {
         // It looked idle: what it counted has left, or that was nothing.
         if (more <= 0) continue;
         const found = this.#find(charge);
@@ -218,6 +219,14 @@ export class MemoryLimitStore implements LimitStore {
     this.#records.setNumber(counter, SUM, this.#records.number(counter, SUM) + amount);
   }
 
+  #held(counter: number): number {
+    return Math.max(0, this.#records.number(counter, HELD));
+  }
+
+  #addToHeld(counter: number, amount: number): void {
+    this.#records.setNumber(counter, HELD, this.#held(counter) + amount);
+  }
+
   /** `counters`: those that are there. Those that are opened are added. */
   #count(charges: readonly Charge[], counters: number[]): MemoryAdmission {
     for (let index = 0; index < charges.length; index += 1) {
@@ -232,6 +241,7 @@ export class MemoryLimitStore implements LimitStore {
       if (bound.kind === 'window')
         this.#windows.add(counter, this.#moment.now, amount, bound.joinWithinMs ?? 0);
       else this.#addToSum(counter, amount);
+      if (isHeld(charge)) this.#addToHeld(counter, amount);
     }
     return { charges, at: this.#moment.now, counters, closed: this.#records.closed };
   }
@@ -268,8 +278,11 @@ export class MemoryLimitStore implements LimitStore {
     switch (bound.kind) {
       case 'window':
         return counter === NONE ? 0 : this.#windows.waitMs(counter, excess, this.#moment.now, bound.windowMs);
-      case 'period':
-        return Math.max(0, bound.endsAt - this.#moment.wallNow);
+      case 'period': {
+        const untilEndMs = Math.max(0, bound.endsAt - this.#moment.wallNow);
+        const isOnlyHeld = counter !== NONE && excess <= this.#held(counter);
+        return isOnlyHeld ? Math.min(UNKNOWN_WAIT_MS, untilEndMs) : untilEndMs;
+      }
       case 'now':
         return UNKNOWN_WAIT_MS;
       default:

@@ -2,12 +2,13 @@
  * Limits for the workers: all count in one store here. Tells the scheduler's host which calls it has admitted. Owns the admissions of each
  * worker until it settles them. Invariant: what a worker that is gone had running at the same time is taken back.
  */
-import type {
-  Charge,
-  CounterState,
-  LimitAdmission,
-  LimitDecision,
-  LimitStore,
+import {
+  type Charge,
+  type CounterState,
+  isHeld,
+  type LimitAdmission,
+  type LimitDecision,
+  type LimitStore,
 } from '../limits/limit-store.ts';
 import type { LimitsToControl, LimitsToWorker, SentState } from './limit-messages.ts';
 
@@ -130,7 +131,7 @@ export class WorkerLimits {
 
   #abandon(admission: LimitAdmission): void {
     const { charges } = admission;
-    if (!charges.some(isOfNow)) return;
+    if (!charges.some((charge) => isOfNow(charge) || isHeld(charge))) return;
     const amounts = charges.map((charge) => (isOfNow(charge) ? 0 : charge.amount));
     this.#store.settle(admission, amounts);
   }

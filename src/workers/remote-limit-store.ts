@@ -3,13 +3,14 @@
  * answered once: by the control process, or when that is gone or silent, by nobody, as where a shared store can't be asked.
  */
 import { ServingError } from '../core/errors.ts';
-import type {
-  Charge,
-  CounterState,
-  DecisionAhead,
-  LimitAdmission,
-  LimitDecision,
-  LimitStore,
+import {
+  type Charge,
+  type CounterState,
+  type DecisionAhead,
+  isHeld,
+  type LimitAdmission,
+  type LimitDecision,
+  type LimitStore,
 } from '../limits/limit-store.ts';
 import type { LimitsToControl, LimitsToWorker, SentCharge, SentState } from './limit-messages.ts';
 
@@ -74,9 +75,10 @@ export class RemoteLimitStore implements LimitStore {
   settle(admission: LimitAdmission, amounts: readonly number[]): void {
     if (this.#isOver || !(admission instanceof RemoteAdmission)) return;
     const { charges, call } = admission;
-    const isSame = charges.every(
-      ({ bound, amount }, index) => bound.kind !== 'now' && (amounts[index] ?? amount) === amount,
-    );
+    const isSame = charges.every((charge, index) => {
+      const { bound, amount } = charge;
+      return bound.kind !== 'now' && !isHeld(charge) && (amounts[index] ?? amount) === amount;
+    });
     if (!isSame) {
       this.#send({ type: 'settle', call, amounts });
       this.#isFlushDue = true;

@@ -1,11 +1,12 @@
 /** What every LimitStore must do, whatever it counts in. Each runs the same tests: see memory-limit-store.test.ts. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type {
-  Charge,
-  CounterState,
-  LimitAdmission,
-  LimitDecision,
-  LimitStore,
+import {
+  type Charge,
+  type CounterState,
+  type LimitAdmission,
+  type LimitDecision,
+  type LimitStore,
+  NO_LIMIT,
 } from '../../src/limits/limit-store.ts';
 
 export interface LimitStoreWorld {
@@ -218,11 +219,49 @@ export function limitStoreContract(name: string, open: () => Promise<LimitStoreW
       const refused = await decide(of(0));
       expect(refused.admission).toBeUndefined();
       expect(refused.states[0]).toMatchObject({ limit: 100, remaining: 0 });
-      expectWait(refused.states[0], MINUTE_MS);
       await world.pass(59_000);
       expect(await admits(of(1))).toBe(false);
       world.store.settle(other, [10]);
       expect(await peek(of(1))).toMatchObject({ remaining: 20 });
+    });
+
+    it('says that a budget may be free soon, as long as only what requests under way hold of it is missing', async () => {
+      const endsAt = (await world.wallNow()) + MINUTE_MS;
+      const of = (amount: number): Charge => ({
+        counter: 'team:red:token_budget_per_day:2026-02-02',
+        bound: { kind: 'period', limit: 100, endsAt },
+        amount,
+      });
+      const used = await admitted(of(50));
+      world.store.settle(used, [50]);
+      const underWay = [await admitted(of(30)), await admitted(of(20))] as const;
+      const soon = { admission: undefined, states: [{ limit: 100, remaining: 0, retryInMs: 1000 }] };
+      expect(await decide(of(0))).toEqual(soon);
+      expect(await decide(of(50))).toEqual(soon);
+      expect(await peek(of(1))).toEqual(soon.states[0]);
+      const tooMuch = await decide(of(51));
+      expect(tooMuch.admission).toBeUndefined();
+      expectWait(tooMuch.states[0], MINUTE_MS);
+      // As much as was reserved: it is used now, and not only held.
+      world.store.settle(underWay[0], [30]);
+      expectWait(await peek(of(21)), MINUTE_MS);
+      expect(await peek(of(20))).toEqual(soon.states[0]);
+      world.store.settle(underWay[1], [20]);
+      expectWait(await peek(of(1)), MINUTE_MS);
+    });
+
+    it('takes what is counted beside any bound for used', async () => {
+      const endsAt = (await world.wallNow()) + MINUTE_MS;
+      const counter = 'model:m:token_budget_per_day:2026-02-02';
+      const of = (limit: number): Charge => ({
+        counter,
+        bound: { kind: 'period', limit, endsAt },
+        amount: 10,
+      });
+      await decide(of(NO_LIMIT));
+      const refused = await decide(of(10));
+      expect(refused.admission).toBeUndefined();
+      expectWait(refused.states[0], MINUTE_MS);
     });
 
     it('counts amounts as large as money in billionths', async () => {

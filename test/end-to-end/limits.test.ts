@@ -3,8 +3,8 @@ import { connect } from 'node:net';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { farFromMidnight } from '../support/calendar.ts';
 import { whenEachAnswers } from '../support/each-worker.ts';
-import { type Answer, ask } from '../support/http-client.ts';
-import { scriptedFlags } from '../support/scripted-server.ts';
+import { type Answer, ask, openAnswer } from '../support/http-client.ts';
+import { scripted, scriptedFlags } from '../support/scripted-server.ts';
 import { type ComposedServer, startServer } from '../support/server.ts';
 
 const ADMIN = 'the-admin-key-1';
@@ -138,6 +138,29 @@ describe('a key', () => {
       /token_budget_per_day of the team red .* It begins anew at \d{4}-\d\d-\d\dT00:00:00Z\.$/,
     );
   });
+});
+
+test('a budget that answers under way hold is free as soon as they end, and refusals until then say so', async () => {
+  await farFromMidnight();
+  const server = await start(flag('limits.all', { token_budget_per_day: 1000 }));
+  const script = { text: 'one two three', fail: 'hang-mid-stream', fail_after_tokens: 1 };
+  const underWay = await openAnswer(`${server.url}/stream`, {
+    body: { prompt: scripted(script), max_tokens: 800 },
+  });
+  await underWay.until((text) => text.includes('one'));
+  const refused = await generate(server, { max_tokens: 300 });
+  expect(refused.status).toBe(429);
+  expect(refused.headers['retry-after']).toBe('1');
+  expect(refused.headers['x-reject-reason']).toBe('rate_limited');
+  expect(refused.headers['x-should-retry']).toBeUndefined();
+  expect(refused.headers.ratelimit).toMatch(/^"all.token_budget_per_day";r=\d+;t=1$/);
+  const { code, message } = refused.json().error;
+  expect(code).toBe('rate_limited');
+  expect(message).toMatch(
+    /^The limit token_budget_per_day of this server is too low for the request now: .* Retry in 1 s\.$/,
+  );
+  underWay.leave();
+  await expect.poll(async () => (await generate(server, { max_tokens: 300 })).status).toBe(200);
 });
 
 describe('tokens', () => {

@@ -3,7 +3,7 @@
  * holds the leases of what runs. It knows no time-outs and no fallback (shared-limit-store.ts has them).
  */
 import type { Milliseconds } from '../../core/clock.ts';
-import type { Charge, CounterState, LimitAdmission } from '../../limits/limit-store.ts';
+import { type Charge, type CounterState, isHeld, type LimitAdmission } from '../../limits/limit-store.ts';
 import type { ScriptRunner } from './connection.ts';
 import { SCRIPTS, type Script } from './scripts.ts';
 
@@ -87,7 +87,7 @@ export class ValkeyLimits {
 
   /** At most PEEKED_AT_ONCE charges: see there. */
   async peek(charges: readonly Charge[]): Promise<readonly CounterState[]> {
-    return statesOf(charges, await this.#ask('peek', '', charges));
+    return statesOf(charges, await this.#ask('peek', `${this.#replica}:`, charges));
   }
 
   /** Its places are not renewed any more, whether or not the server is told. */
@@ -103,7 +103,7 @@ export class ValkeyLimits {
     for (const [index, charge] of admission.charges.entries()) {
       const amount = amounts[index] ?? charge.amount;
       const { bound } = charge;
-      if (amount === charge.amount) continue;
+      if (amount === charge.amount && !isHeld(charge)) continue;
       if (bound.kind !== 'now') args[0] = String(SETTLED_KEPT_MS);
       keys.push(this.#prefix + charge.counter);
       args.push(
@@ -145,11 +145,15 @@ export class ValkeyLimits {
   /** Says that this replica is there, and resolves with how many are. */
   async announce(goneAfterMs: Milliseconds): Promise<number> {
     const args = [this.#replica, String(goneAfterMs * 1000)];
-    return Number(await this.#runner.run(SCRIPTS.announce, [`${this.#prefix}replicas`], args));
+    return Number(await this.#runner.run(SCRIPTS.announce, [this.#replicas], args));
   }
 
   async leave(): Promise<void> {
-    await this.#runner.run(SCRIPTS.leave, [`${this.#prefix}replicas`], [this.#replica]);
+    await this.#runner.run(SCRIPTS.leave, [this.#replicas], [this.#replica]);
+  }
+
+  get #replicas(): string {
+    return `${this.#prefix}replicas`;
   }
 
   async #ask(mode: 'decide' | 'peek', id: string, charges: readonly Charge[]): Promise<readonly number[]> {
@@ -165,6 +169,7 @@ export class ValkeyLimits {
         joinOf(charge),
       );
     }
+    keys.push(this.#replicas);
     // Numbers beyond 2^53 come as text.
     return ((await this.#runner.run(DECIDE, keys, args)) as readonly (number | string)[]).map(Number);
   }

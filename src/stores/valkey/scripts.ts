@@ -8,7 +8,8 @@
  *   `latest`, and `began`, the time of the newest entry's first amount. Positions begin at the server's time, so that none is used
  *   twice, even after all entries have left: by its position an entry is found again when its amount is settled. Time never runs
  *   backwards within a counter.
- * - A period is a hash: `sum`, and `born`, by which a counter that the server has lost meanwhile is recognized.
+ * - A period is a hash: `sum`; `born`, by which a counter that the server has lost meanwhile is recognized; and of each replica, as
+ *   `held:` and its name, what of the sum its requests under way hold.
  * - Places at the same time are a sorted set: a member for each place, `request:number`, with the end of its lease.
  */
 import { createHash } from 'node:crypto';
@@ -28,7 +29,15 @@ const JOINED_PARTS = 5000;
 /** A period's counter stays that long after its end, for requests that are settled late. */
 const PERIOD_KEPT_MS = 3_600_000;
 
+/** As in limit-store.ts: a limit that is not below is none. */
+const LIMITS_BELOW = '1e300';
+
 const COMMON = `
+-- The field of what its replica holds, by the id of a request.
+local function heldBy(id)
+  return 'held:' .. string.match(id, '^(.*):')
+end
+
 local function text(number)
   return string.format('%.17g', number)
 end
@@ -111,7 +120,7 @@ end
 `;
 
 /**
- * KEYS: the counters. ARGV: 'decide' or 'peek'; the request's id; the length of a lease in µs; then of each counter its kind, amount,
+ * KEYS: the counters, then the sorted set of replicas. ARGV: 'decide' or 'peek'; the request's id; the length of a lease in µs; then of each counter its kind, amount,
  * limit, span (of a window its length, of a period its end since the epoch), and within what time amounts may be joined, all in µs.
  * Returns: 1 if all was admitted and counted, else 0; the time in µs; then of each counter what remains, the µs until its
  * amount would be admitted (-1: never), and its mark for settling.
@@ -120,6 +129,7 @@ const DECIDE = `${COMMON}
 local isPeek = ARGV[1] == 'peek'
 local id = ARGV[2]
 local lease = tonumber(ARGV[3])
+local replicas = KEYS[#KEYS]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 ${WINDOW}
@@ -143,19 +153,34 @@ end
 local period = {}
 
 function period.open(c)
-  local f = redis.call('HMGET', c.key, 'sum', 'born')
+  local f = redis.call('HMGET', c.key, 'sum', 'born', heldBy(id))
   c.sum = tonumber(f[1] or '0')
   c.mark = tonumber(f[2] or text(now))
+  c.held = tonumber(f[3] or '0')
 end
 
 function period.count(c)
   c.sum = c.sum + c.amount
   redis.call('HSET', c.key, 'sum', text(c.sum), 'born', text(c.mark))
+  if c.amount > 0 and c.limit < ${LIMITS_BELOW} then
+    c.held = c.held + c.amount
+    redis.call('HSET', c.key, heldBy(id), text(c.held))
+  end
   redis.call('PEXPIREAT', c.key, math.ceil(c.span / 1000) + ${PERIOD_KEPT_MS})
 end
 
-function period.wait(c)
-  return math.max(1, c.span - now)
+-- What a replica held that is gone stays used.
+function period.wait(c, missing)
+  local own, fields = heldBy(id), redis.call('HGETALL', c.key)
+  local held = c.held
+  for i = 1, #fields, 2 do
+    local replica = string.match(fields[i], '^held:(.*)')
+    if replica and fields[i] ~= own and redis.call('ZSCORE', replicas, replica) then
+      held = held + tonumber(fields[i + 1])
+    end
+  end
+  local rest = math.max(1, c.span - now)
+  return missing <= held and math.min(1000000, rest) or rest
 end
 
 local places = {}
@@ -180,9 +205,9 @@ end
 local KINDS = { window = window, period = period, now = places }
 local counters = {}
 local isAdmitted = not isPeek
-for i, key in ipairs(KEYS) do
+for i = 1, #KEYS - 1 do
   local at = 5 * i - 1
-  local c = { key = key, kind = KINDS[ARGV[at]], amount = tonumber(ARGV[at + 1]), limit = tonumber(ARGV[at + 2]),
+  local c = { key = KEYS[i], kind = KINDS[ARGV[at]], amount = tonumber(ARGV[at + 1]), limit = tonumber(ARGV[at + 2]),
     span = tonumber(ARGV[at + 3]), join = tonumber(ARGV[at + 4]), mark = 0 }
   counters[i] = c
   c.kind.open(c)
@@ -237,9 +262,12 @@ function KINDS.window(key, mark, counted, amount, span, join)
 end
 
 function KINDS.period(key, mark, counted, amount, span)
-  local f = redis.call('HMGET', key, 'sum', 'born')
+  local own = heldBy(id)
+  local f = redis.call('HMGET', key, 'sum', 'born', own)
   if f[2] == mark then
     redis.call('HSET', key, 'sum', text(math.max(0, tonumber(f[1]) - counted + amount)))
+    local held = tonumber(f[3] or '0') - counted
+    if held > 0 then redis.call('HSET', key, own, text(held)) else redis.call('HDEL', key, own) end
   elseif amount > 0 then
     redis.call('HSET', key, 'sum', text(tonumber(f[1] or '0') + amount), 'born', f[2] or mark)
     redis.call('PEXPIREAT', key, math.ceil(span / 1000) + ${PERIOD_KEPT_MS})

@@ -4,12 +4,13 @@
  */
 import type { Clock, Milliseconds, Timer } from '../../core/clock.ts';
 import type { Log } from '../../core/log.ts';
-import type {
-  Charge,
-  CounterState,
-  LimitAdmission,
-  LimitDecision,
-  LimitStore,
+import {
+  type Charge,
+  type CounterState,
+  type LimitAdmission,
+  type LimitDecision,
+  type LimitStore,
+  UNKNOWN_WAIT_MS,
 } from '../../limits/limit-store.ts';
 import { Circuit } from './circuit.ts';
 import type { ScriptRunner } from './connection.ts';
@@ -344,8 +345,6 @@ export class SharedLimitStore implements LimitStore {
     await local.close();
   }
 }
-
-const UNKNOWN_WAIT_MS: Milliseconds = 1000;
 
 const MEANWHILE: Readonly<Record<OnFailure, string>> = {
   local: 'Until it can, this replica admits its share of each limit (limits.on_failure).',

@@ -133,6 +133,11 @@ describe('a refusal', () => {
     ],
     [
       { all: { budget_per_day: 0.25 } },
+      { retryInMs: 1000 },
+      'The limit budget_per_day of this server is reached with what requests under way may use: 0.25 EUR per UTC day. Retry in 1 s.',
+    ],
+    [
+      { all: { budget_per_day: 0.25 } },
       { retryInMs: 5000 },
       'The limit budget_per_day of this server is reached: 0.25 EUR per UTC day. It begins anew at 2026-02-01T00:00:00Z.',
     ],
@@ -153,6 +158,7 @@ describe('a refusal', () => {
   it('is that of the longest wait, and tells whether waiting helps', () => {
     const both = { perKey: { requests_per_minute: 3 }, all: { budget_per_day: 1 } };
     expect(of(both, [{ retryInMs: 2000 }, { retryInMs: 9000 }]).code).toBe('budget_exceeded');
+    expect(of(both, [{}, { retryInMs: 1000 }]).code, 'held by requests under way').toBe('rate_limited');
     expect(of(both, [{ retryInMs: 9000 }, { retryInMs: 2000 }])).toMatchObject({
       code: 'rate_limited',
       retryAfterSeconds: 9,

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Charge } from '../../../../src/limits/limit-store.ts';
-import type { ValkeyLimits } from '../../../../src/stores/valkey/limit-store.ts';
+import { ValkeyLimits } from '../../../../src/stores/valkey/limit-store.ts';
 import { endingAfterAll } from '../../../support/server.ts';
 import { MISSING_VALKEY, startValkey, type TestValkey } from '../../../support/valkey.ts';
 import { connectedRunner, limitsOf, StoppedTime } from '../../../support/valkey-limits.ts';
@@ -60,6 +60,28 @@ describe('limits in a Valkey', () => {
       expect((await timed.decide([charge])).states[0]?.remaining).toBe(997);
     },
   );
+
+  it('waits for what requests of other replicas hold of a budget, as long as those are there', async () => {
+    const prefix = randomUUID();
+    const runner = await connectedRunner(server.address);
+    endsWith(() => runner.close());
+    const [one, other] = ['one', 'other'].map((replica) => new ValkeyLimits({ runner, prefix, replica }));
+    const charge: Charge = {
+      counter: 'all:token_budget_per_day:2026-01-31',
+      amount: 60,
+      bound: { kind: 'period', limit: 100, endsAt: Date.now() + HOUR_MS },
+    };
+    const { admission } = (await other?.decide([charge])) ?? {};
+    const waitMs = async () => (await one?.decide([charge]))?.states[0]?.retryInMs ?? 0;
+    expect(await waitMs(), 'it never was announced').toBeGreaterThan(HOUR_MS / 2);
+    await other?.announce(HOUR_MS);
+    expect(await waitMs()).toBe(1000);
+    await other?.leave();
+    expect(await waitMs()).toBeGreaterThan(HOUR_MS / 2);
+    await other?.announce(HOUR_MS);
+    if (admission !== undefined) await other?.settle({ admission, amounts: [60] });
+    expect(await waitMs(), 'as much was used').toBeGreaterThan(HOUR_MS / 2);
+  });
 
   it('counts nothing where one of several is full', async () => {
     const [wide, narrow] = [counter(), counter()];
