@@ -1,9 +1,13 @@
 /**
  * Notices a client that reads nothing of what it is sent. The measure is the socket's own timeout: while a write is under way, Node
  * asks how much of it is left, and takes less than before for activity. `bytesWritten` would not do: it counts what waits, too.
- * Invariant: the connection has the timeout only while the watch runs; at other times it is Node's, for idle connections.
+ * What is received would be activity as well, and empty lines may come for ever before a request: so nothing is read of the client
+ * either. That it goes away is noticed by the write.
+ * Invariant: the connection has the timeout, and is not read, only while the watch runs; at other times it is Node's, for idle
+ * connections.
  */
 import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Milliseconds } from '../core/clock.ts';
 
 /** The most that a timer of Node takes. */
@@ -22,7 +26,13 @@ export function watchReader(
   stalledMs: Milliseconds,
   onStalled: () => void,
 ): ReaderWatch {
-  const begin = () => response.socket?.setTimeout(Math.min(stalledMs, MOST_MS));
+  let held: Socket | undefined;
+  const hold = () => held?.pause();
+  const begin = () => {
+    held = response.socket?.setTimeout(Math.min(stalledMs, MOST_MS));
+    // Node reads on when it has come to the end of a request, which may be later in this turn.
+    held?.on('resume', hold).pause();
+  };
   response.on('timeout', onStalled);
   if (response.socket === null) response.once('socket', begin);
   else begin();
@@ -30,7 +40,7 @@ export function watchReader(
     cancel: () => {
       response.off('timeout', onStalled);
       response.off('socket', begin);
-      response.socket?.setTimeout(0);
+      held?.off('resume', hold).setTimeout(0).resume();
     },
   };
 }
@@ -41,7 +51,8 @@ export function watchRest(response: ServerResponse, stalledMs: Milliseconds, onC
   // Before Node, which then sets the time that an idle connection is kept, or begins with the next answer.
   response.prependOnceListener('finish', () => {
     watch.cancel();
-    // Some versions of Node say `finish` of what they throw away, too.
-    if (response.socket?.destroyed === true) onCutOff();
+    // Node says `finish` of what it throws away, too: after a write that failed, even before it destroys the socket.
+    const { socket } = response;
+    if (socket !== null && (socket.destroyed || socket.errored !== null)) onCutOff();
   });
 }

@@ -19,13 +19,13 @@ const LAST = 'the last of it';
 type Handle = (context: RequestContext, count: number) => void;
 
 /** A server that answers with `handle`, and a client that reads only when it is told to. */
-async function start(handle: Handle) {
+async function start(handle: Handle, stalledMs = STALLED_MS) {
   const contexts: RequestContext[] = [];
   /** Of each answer that is over. */
   const delivered: boolean[] = [];
   const server: Server = createServer((request, response) => {
     const services = {
-      ...{ clock: new FakeClock(), draining: () => false, stalledReaderMs: () => STALLED_MS },
+      ...{ clock: new FakeClock(), draining: () => false, stalledReaderMs: () => stalledMs },
       onClosed: ({ wasCutOff }: RequestContext) => delivered.push(response.writableFinished && !wasCutOff),
     };
     const trace = { requestId: 'r', receivedAt: 0 };
@@ -122,6 +122,38 @@ describe.each(Object.entries(ANSWERS))('the reader of %s', (_, answerOf) => {
     expect(got.length).toBeGreaterThan(BODY.length);
     expect(told).not.toContain('stalled');
     await expect.poll(() => delivered).toEqual([true]);
+  });
+
+  it('is disconnected when it reads nothing, though it goes on to send what is no request', async () => {
+    const { client, held, delivered } = await start(answerOf([]).handle, 200);
+    client.write(GET);
+    await settled(held);
+    // Empty lines before a request are allowed, and no request whose head is late.
+    const sending = setInterval(() => client.write('\r\n'), 20);
+    onTestFinished(() => clearInterval(sending));
+    await expect.poll(() => delivered).toEqual([false]);
+    expect(held.destroyed).toBe(true);
+  });
+
+  it('who goes away while nothing is read of it is noticed', async () => {
+    const { client, held, delivered } = await start(answerOf([]).handle);
+    client.write(GET);
+    await settled(held);
+    client.destroy();
+    await expect.poll(() => delivered).toEqual([false]);
+  });
+
+  it('is asked again for what it sent meanwhile', async () => {
+    const { handle, last } = answerOf([]);
+    const { client, held, contexts } = await start((context, count) => {
+      if (count === 1) handle(context, count);
+      else context.answer(200, 'second', 'text/plain');
+    });
+    client.write(GET);
+    await settled(held);
+    client.write(GET);
+    const isOver = () => contexts[1]?.response.writableFinished === true && client.readableLength === 0;
+    expect(await readUntil(client, isOver)).toContain(last);
   });
 
   it('is disconnected when it reads nothing', async () => {

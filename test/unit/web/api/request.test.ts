@@ -17,7 +17,7 @@ beforeEach(() => {
   setKeys(NO_KEYS);
   vi.stubGlobal('document', { baseURI: 'http://server.test/' });
   vi.stubGlobal('fetch', async (_: string, { headers }: { headers: Record<string, string> }) => {
-    const key = headers['authorization']?.replace('Bearer ', '') ?? null;
+    const key = headers.authorization?.replace('Bearer ', '') ?? null;
     sent.push(key);
     onRequest();
     return accepted.has(key ?? '')

@@ -102,7 +102,7 @@ test('what references refer to is shown, with its address as a link', () => {
   const markdown = 'As [one][1] says.\n\n[1]: https://a.example/b "A title"\n[2]: javascript:alert(1)\n';
   expect(text(markdown)).toBe('As [one][1] says.[1]: https://a.example/b "A title"[2]: javascript:alert(1)');
   const links = elements(markdown).filter(({ tag }) => tag === 'a');
-  expect(links.map(({ props, text: shown }) => [props['href'], shown])).toEqual([
+  expect(links.map(({ props, text: shown }) => [props.href, shown])).toEqual([
     ['https://a.example/b', 'https://a.example/b'],
   ]);
 });
