@@ -15,16 +15,16 @@ import { isServed, requireServed, servedModels, unknownModelText } from './serve
 
 const EXIT_FAILURE = 1;
 
-export function addChatCommand(program: Command, { withServer, serverOf, exit }: CommandFrame): void {
+export function addChatCommand(program: Command, { withOwnServer, serverOf, exit }: CommandFrame): void {
   const command = program
     .command('chat')
     .helpGroup(COMMAND_GROUPS.use)
     .argument('[model]', 'a model of the server; default: the server’s default model')
     .description('Chat with a model.')
     .option('--no-history', 'do not keep what is entered for the arrow keys of the next chat');
-  withServer(addAnswerOptions(command)).action(async (model: string | undefined) => {
+  withOwnServer(addAnswerOptions(command)).action(async (model: string | undefined) => {
     const keepsHistory = command.getOptionValue('history') !== false;
-    exit(await chat(serverOf(command), { ...answerOptionsOf(command), model, keepsHistory }));
+    exit(await chat(await serverOf(command), { ...answerOptionsOf(command), model, keepsHistory }));
   });
 }
 

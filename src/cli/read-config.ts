@@ -5,11 +5,9 @@ import { readFile } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { ConfigError } from '../config/config-error.ts';
-import { defaultCacheDirectory, readEnvironment } from '../config/environment.ts';
+import { CONFIG_FILE, defaultCacheDirectory, readEnvironment } from '../config/environment.ts';
 import { type ConfigFile, type LoadedConfig, loadConfig } from '../config/load.ts';
 import { parseReference } from '../models/names.ts';
-
-const DEFAULT_FILE = 'llm-serve.yaml';
 
 export function readConfig(flags: Flags): LoadedConfig {
   return configOf(flags, readConfigFile(flags));
@@ -35,7 +33,7 @@ export async function readConfigFileAgain(name: string | undefined): Promise<Con
 
 /** Undefined: there is none. */
 export function configFileOf(flags: Flags): string | undefined {
-  return flags.config ?? (existsSync(DEFAULT_FILE) ? DEFAULT_FILE : undefined);
+  return flags.config ?? (existsSync(CONFIG_FILE) ? CONFIG_FILE : undefined);
 }
 
 export function configOf(flags: Pick<Flags, 'values'>, file: ConfigFile | null): LoadedConfig {

@@ -7,19 +7,18 @@ import type { Config } from '../config/config.ts';
 import { ConfigError } from '../config/config-error.ts';
 import { remoteDefaults } from '../config/environment.ts';
 import { printableText } from '../core/log.ts';
+import { reachableHost } from './configured-server.ts';
 import { type Flags, readConfig } from './read-config.ts';
 
 const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
 /** Reading a configuration is a matter of milliseconds; a server that takes longer has stopped answering. */
 const ANSWER_WITHIN_MS = 30_000;
-/** Where a server that listens on all addresses is found on its own machine. */
-const LOOPBACK_OF: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
 
 export async function reload(flags: Flags): Promise<number> {
   const { config } = readConfig(flags);
   const { host, port } = addressOf(config);
-  const address = { host: (LOOPBACK_OF[host] ?? host).replace(/^\[|\]$/g, ''), port };
+  const address = { host: reachableHost(host), port };
   const shown = `${address.host.includes(':') ? `[${address.host}]` : address.host}:${port}`;
   const answer = await ask(address, config.auth).catch((error: NodeJS.ErrnoException) => {
     throw new Error(`no server answers at ${shown} (${error.code ?? error.message}). Nothing was reloaded.`);

@@ -22,7 +22,7 @@ import { EXIT_INTERRUPTED } from './terminal.ts';
 
 const EXIT_FAILURE = 1;
 
-export function addRunCommand(program: Command, { withServer, serverOf, exit }: CommandFrame): void {
+export function addRunCommand(program: Command, { withOwnServer, serverOf, exit }: CommandFrame): void {
   const command = program
     .command('run')
     .helpGroup(COMMAND_GROUPS.use)
@@ -33,9 +33,9 @@ export function addRunCommand(program: Command, { withServer, serverOf, exit }: 
     .option('--format <json|file>', 'json, or a file with the JSON Schema that the answer is to follow')
     .option('--image <file>', 'show the model an image; may be repeated', collect)
     .addOption(new Option('--json', 'print the whole answer as JSON, with tokens and timings'));
-  withServer(addAnswerOptions(command))
+  withOwnServer(addAnswerOptions(command))
     .allowExcessArguments(true)
-    .action(async () => exit(await run(serverOf(command), command)));
+    .action(async () => exit(await run(await serverOf(command), command)));
 }
 
 function collect(value: string, before: readonly string[] = []): readonly string[] {

@@ -18,7 +18,7 @@ interface StatusFlags {
   readonly json?: boolean;
 }
 
-export function addStatusCommand(program: Command, { withServer, serverOf, exit }: CommandFrame): void {
+export function addStatusCommand(program: Command, { withOwnServer, serverOf, exit }: CommandFrame): void {
   const command = program
     .command('status')
     .alias('ps')
@@ -26,8 +26,8 @@ export function addStatusCommand(program: Command, { withServer, serverOf, exit 
     .description('Show the models, targets and requests of a running server.')
     .option('-w, --watch', 'go on until Ctrl-C')
     .option('--json', 'as JSON, one line each with --watch');
-  withServer(command).action(async (flags: StatusFlags) => {
-    const server = serverOf(command);
+  withOwnServer(command).action(async (flags: StatusFlags) => {
+    const server = await serverOf(command);
     await (flags.watch === true ? watch(server, flags) : show(server, flags));
     exit(0);
   });

@@ -4,6 +4,9 @@ import { join } from 'node:path';
 
 export const VARIABLE_PREFIX = 'LLM_SERVE_';
 
+/** The configuration of a folder, where no other is named. */
+export const CONFIG_FILE = 'llm-serve.yaml';
+
 export function readEnvironment(): Readonly<Record<string, string | undefined>> {
   return process.env;
 }

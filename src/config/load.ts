@@ -47,21 +47,10 @@ const check = compileCheck<ConfigValues>(ConfigSchema);
 
 export function loadConfig(given: ConfigSources): LoadedConfig {
   const sources = { ...given, environment: withoutEmpty(given.environment) };
-  const tree = sources.file ? readFile(sources.file, sources.environment) : {};
+  const tree = sources.file ? substituted(contentOf(sources.file), sources) : {};
   const cameFrom: Record<string, Exclude<SettingSource, 'default'>> = {};
   for (const { key, path } of SETTINGS) if (hasValueAt(tree, path)) cameFrom[key] = 'file';
-  for (const setting of SETTINGS) {
-    const fromEnvironment = sources.environment[setting.variable];
-    if (fromEnvironment !== undefined) {
-      assign(tree, setting, readText(fromEnvironment, { setting, source: setting.variable }));
-      cameFrom[setting.key] = 'environment';
-    }
-    const fromFlag = sources.flags[setting.key];
-    if (fromFlag !== undefined) {
-      assign(tree, setting, readText(fromFlag, { setting, source: setting.flag }));
-      cameFrom[setting.key] = 'flag';
-    }
-  }
+  assignGiven(tree, SETTINGS, sources, cameFrom);
   const shortcuts = readShortcuts(sources);
   if (shortcuts) {
     Object.assign(tree, shortcutModel(shortcuts));
@@ -69,17 +58,15 @@ export function loadConfig(given: ConfigSources): LoadedConfig {
     cameFrom.models = cameFrom.default_model = isFlag ? 'flag' : 'environment';
   }
   const isRateLimitSet = Object.keys(Object(tree.rate_limit)).length > 0;
-  const checked = check(Value.Default(ConfigSchema, tree));
-  if ('violation' in checked)
-    throw new ConfigError(describeViolation(checked.violation, 'The configuration', showWithoutContents));
-  const models = resolveModels(checked.value.models, { shortened: shortcuts !== undefined });
+  const values = checkedValues(tree);
+  const models = resolveModels(values.models, { shortened: shortcuts !== undefined });
   const config = {
-    ...checked.value,
-    auth: namedKeys(checked.value.auth),
-    rate_limit: { ...checked.value.rate_limit, enabled: chooseRateLimit(checked.value, isRateLimitSet) },
-    tracing: resolveTracing(checked.value.tracing, sources.environment),
+    ...values,
+    auth: namedKeys(values.auth),
+    rate_limit: { ...values.rate_limit, enabled: chooseRateLimit(values, isRateLimitSet) },
+    tracing: resolveTracing(values.tracing, sources.environment),
     models,
-    default_model: checked.value.default_model ?? models[0]?.id ?? '',
+    default_model: values.default_model ?? models[0]?.id ?? '',
   };
   checkRules(config);
   return {
@@ -88,6 +75,45 @@ export function loadConfig(given: ConfigSources): LoadedConfig {
     warnings: [...unknownVariables(sources.environment), ...settingsOfNothing(config)],
     ...(sources.file && { file: sources.file }),
   };
+}
+
+/** Where the server listens. What else is wrong, or has a variable that only the server has, does not matter. */
+export function loadAddress(given: ConfigSources): Pick<ConfigValues['server'], 'host' | 'port'> {
+  const sources = { ...given, environment: withoutEmpty(given.environment) };
+  const settings = SETTINGS.filter(({ key }) => key === 'server.host' || key === 'server.port');
+  const content = sources.file ? contentOf(sources.file) : {};
+  const own = Object.entries(Object(content.server)).filter(([name]) => name === 'host' || name === 'port');
+  const tree = substituted({ server: Object.fromEntries(own) }, sources);
+  assignGiven(tree, settings, sources, {});
+  return checkedValues(tree).server;
+}
+
+/** `cameFrom` is added to. */
+function assignGiven(
+  tree: Tree,
+  settings: readonly Setting[],
+  { flags, environment }: ConfigSources,
+  cameFrom: Record<string, Exclude<SettingSource, 'default'>>,
+): void {
+  for (const setting of settings) {
+    const fromEnvironment = environment[setting.variable];
+    if (fromEnvironment !== undefined) {
+      assign(tree, setting, readText(fromEnvironment, { setting, source: setting.variable }));
+      cameFrom[setting.key] = 'environment';
+    }
+    const fromFlag = flags[setting.key];
+    if (fromFlag !== undefined) {
+      assign(tree, setting, readText(fromFlag, { setting, source: setting.flag }));
+      cameFrom[setting.key] = 'flag';
+    }
+  }
+}
+
+function checkedValues(tree: Tree): ConfigValues {
+  const checked = check(Value.Default(ConfigSchema, tree));
+  if ('violation' in checked)
+    throw new ConfigError(describeViolation(checked.violation, 'The configuration', showWithoutContents));
+  return checked.value;
 }
 
 /**
@@ -115,7 +141,7 @@ function settingsOfNothing({ prices, limits, models, auth }: Config): string[] {
   ];
 }
 
-function readFile(file: ConfigFile, environment: ConfigSources['environment']): Tree {
+function contentOf(file: ConfigFile): Tree {
   let content: unknown;
   try {
     content = parseYaml(file.text);
@@ -126,7 +152,11 @@ function readFile(file: ConfigFile, environment: ConfigSources['environment']): 
   if (typeof content !== 'object' || Array.isArray(content)) {
     throw new ConfigError(`${file.name} must contain keys and values at its top level, such as "server:".`);
   }
-  return substitute(content, { environment, path: '', file: file.name }) as Tree;
+  return content as Tree;
+}
+
+function substituted(content: Tree, { environment, file }: ConfigSources): Tree {
+  return substitute(content, { environment, path: '', file: file?.name ?? '' }) as Tree;
 }
 
 /** Replaces `${NAME}` in every string by the environment's value. */
