@@ -12,8 +12,15 @@ interface Library {
   }>;
 }
 
-/** Undefined where the optional package is not installed. */
-export async function grammarEngine(): Promise<GrammarEngine | undefined> {
+let shared: Promise<GrammarEngine | undefined> | undefined;
+
+/** One for all files of a process: each engine listens to the end of the process. Undefined where the optional package is not installed. */
+export function grammarEngine(): Promise<GrammarEngine | undefined> {
+  shared ??= startEngine();
+  return shared;
+}
+
+async function startEngine(): Promise<GrammarEngine | undefined> {
   const name: string = 'node-llama-cpp';
   const library = await import(name).then(
     (module) => module as Library,

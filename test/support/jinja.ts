@@ -7,8 +7,11 @@ import { bindingsOf } from '../../src/backends/llama-cpp/engine/library.ts';
 
 const { getLlama }: Library = library;
 
-export function startLlama() {
-  return getLlama({
+let shared: ReturnType<typeof getLlama> | undefined;
+
+/** One for all files of a process, never disposed of: each listens to the end of the process. */
+export function startLlama(): ReturnType<typeof getLlama> {
+  shared ??= getLlama({
     gpu: false,
     build: 'never',
     skipDownload: true,
@@ -16,6 +19,7 @@ export function startLlama() {
     maxThreads: 1,
     logger() {},
   });
+  return shared;
 }
 
 export async function startJinja(): Promise<(source: string) => ChatTemplate> {
