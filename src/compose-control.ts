@@ -146,6 +146,7 @@ export async function composeControl(options: ControlOptions): Promise<Applicati
     metrics,
     reload: (trigger) => reloader.reload(trigger),
     recorder: options.recorder,
+    sharedLimits: limits.shared,
   });
   const door = new ConnectionDoor<Socket>();
   const pool = new WorkerPool<Socket>({

@@ -2,6 +2,7 @@
 import type { Config } from './config/config.ts';
 import { sharedLimitSettings } from './configured.ts';
 import type { Log } from './core/log.ts';
+import type { SharedLimits } from './core/shared-limits.ts';
 import type { LimitStore } from './limits/limit-store.ts';
 import { MemoryLimitStore } from './limits/memory-limit-store.ts';
 import type { SharedLimitSettings, SharedLimitStore } from './stores/valkey/shared-limit-store.ts';
@@ -15,6 +16,8 @@ interface Limits {
   readonly memory: MemoryLimitStore | undefined;
   /** Its fields are replaced by a reload. */
   readonly settings: SharedLimitSettings;
+  /** Undefined: this process alone counts. */
+  readonly shared: () => SharedLimits | undefined;
   readonly families: readonly MetricFamily[];
 }
 
@@ -49,5 +52,16 @@ export async function openLimits({
     });
   }
   const memory = shared === undefined ? local : undefined;
-  return { store: shared ?? local, memory, settings, families: metrics.families };
+  return {
+    store: shared ?? local,
+    memory,
+    settings,
+    shared: () =>
+      shared && {
+        store: shared.isUp ? 'up' : 'away',
+        on_failure: settings.onFailure,
+        replicas: shared.replicas,
+      },
+    families: metrics.families,
+  };
 }

@@ -1,5 +1,6 @@
 /** What is seen and done from outside, of all workers together: the control process's side of it, a part of compose-control.ts. */
 import { randomBytes } from 'node:crypto';
+import type { SharedLimits } from './core/shared-limits.ts';
 import type { ReloadOutcome } from './http/routes/admin.ts';
 import { administered } from './serving/administered.ts';
 import type { LocalControl } from './serving/local-control.ts';
@@ -25,6 +26,7 @@ interface ViewsOptions {
   readonly metrics: Metrics;
   readonly reload: (trigger: string) => Promise<ReloadOutcome>;
   readonly recorder: Pick<Recorder, 'add'> | undefined;
+  readonly sharedLimits: () => SharedLimits | undefined;
 }
 
 interface AttachedViews {
@@ -44,7 +46,7 @@ const USAGE_WITHIN_MS = 1500;
 const SALT_BYTES = 16;
 
 export function createControlViews(options: ViewsOptions): ControlViews {
-  const { version, serving, queue, settings, metrics, reload, recorder } = options;
+  const { version, serving, queue, settings, metrics, reload, recorder, sharedLimits } = options;
   const workers = new AskedWorkers({ clock: systemClock });
   const requests = new GatheredRequests({
     workers,
@@ -61,7 +63,8 @@ export function createControlViews(options: ViewsOptions): ControlViews {
     state: (viewer, done) => {
       void requests.live(viewer.owner).then(({ queue: waiting, running, costMs }) => {
         const { models, targets } = serving.live(viewer);
-        done({ models, targets, queue: waiting, running }, costMs);
+        const shared_limits = sharedLimits();
+        done({ models, targets, ...(shared_limits && { shared_limits }), queue: waiting, running }, costMs);
       });
     },
     onListen: (isOn) => {
@@ -84,6 +87,7 @@ export function createControlViews(options: ViewsOptions): ControlViews {
   const answers: Omit<Answers<AskedOfControl>, 'watch'> = {
     metrics: () => gathered.text(),
     leases: () => serving.leases() ?? null,
+    'shared-limits': () => sharedLimits() ?? null,
     live: async ({ owner }) => JSON.stringify(await live.snapshot(owner ?? undefined)),
     active: ({ limit }) => requests.active(limit),
     cancel: async ({ id }) => (await requests.cancel(id)) ?? null,

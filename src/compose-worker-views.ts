@@ -11,7 +11,7 @@ import type { AskedOfControl, AskedOfWorkers, ViewsToControl } from './workers/v
 const RELOAD_WITHIN_MS = 30_000;
 
 /** Whoever asks whether this worker is ready waits no longer. */
-const LEASES_WITHIN_MS = 500;
+const READINESS_WITHIN_MS = 500;
 
 interface WorkerViewsOptions {
   readonly send: (message: ViewsToControl) => void;
@@ -19,10 +19,12 @@ interface WorkerViewsOptions {
   readonly pulse: { readonly isStalled: boolean };
   /** The control process leases slots. */
   readonly leasesSlots: boolean;
+  /** What it counts in is shared with other servers. */
+  readonly sharesLimits: boolean;
 }
 
 /** Of all, for whoever asks this worker. */
-export function workerViews({ send, pulse, leasesSlots }: WorkerViewsOptions): {
+export function workerViews({ send, pulse, leasesSlots, sharesLimits }: WorkerViewsOptions): {
   readonly ofAll: ViewsOfAll;
   readonly asker: Asker<AskedOfControl>;
   readonly live: RemoteLiveFeed;
@@ -42,8 +44,15 @@ export function workerViews({ send, pulse, leasesSlots }: WorkerViewsOptions): {
       metrics: () => asker.ask('metrics', null),
       leases: async () => {
         if (!leasesSlots) return undefined;
-        const leases = await asker.ask('leases', null, { withinMs: LEASES_WITHIN_MS }).catch(() => null);
+        const leases = await asker.ask('leases', null, { withinMs: READINESS_WITHIN_MS }).catch(() => null);
         return leases ?? undefined;
+      },
+      sharedLimits: async () => {
+        if (!sharesLimits) return undefined;
+        const limits = await asker
+          .ask('shared-limits', null, { withinMs: READINESS_WITHIN_MS })
+          .catch(() => null);
+        return limits ?? undefined;
       },
       reload: () => asker.ask('reload', { trigger: RELOAD_TRIGGER }, { withinMs: RELOAD_WITHIN_MS }),
       flushUsage: async () => {

@@ -74,7 +74,12 @@ export async function composeWorker(options: WorkerOptions): Promise<Worker> {
   const engines = new HeardEngines();
   const hostTime = new HostTime(systemClock, hostNow);
   const control: { current?: RemoteControl } = {};
-  const views = workerViews({ send, leasesSlots: config.leases.store !== 'memory:', pulse });
+  const views = workerViews({
+    send,
+    leasesSlots: config.leases.store !== 'memory:',
+    sharesLimits: config.limits.store !== 'memory:',
+    pulse,
+  });
   let isRecorded = false;
   const recorder = {
     requestEnded: (record: RequestRecord) => {

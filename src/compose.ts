@@ -29,6 +29,7 @@ import { ServingError } from './core/errors.ts';
 import type { LiveFeed } from './core/live-feed.ts';
 import type { ApplicationLog } from './core/log.ts';
 import type { Telemetry } from './core/request-trace.ts';
+import type { SharedLimits } from './core/shared-limits.ts';
 import { BodyBudget } from './http/body-limits.ts';
 import { type ConnectionGate, ConnectionLimit } from './http/connection-limit.ts';
 import { newId } from './http/open-requests.ts';
@@ -112,6 +113,8 @@ export interface ViewsOfAll {
   readonly metrics: () => Promise<string>;
   /** Undefined: slots are not leased, or that cannot be said now. */
   readonly leases: () => Promise<LeaseState | undefined>;
+  /** Undefined: each server counts for itself, or that cannot be said now. */
+  readonly sharedLimits: () => Promise<SharedLimits | undefined>;
   readonly reload: () => Promise<ReloadOutcome>;
   /** What waits of usage is in the store then, or can't be. */
   readonly flushUsage: () => Promise<void>;
@@ -204,7 +207,10 @@ export async function compose(options: ApplicationOptions): Promise<ProcessAppli
   const own = new SnapshotFeed({
     clock: systemClock,
     version,
-    state: (viewer, done) => done(serving.live(viewer)),
+    state: (viewer, done) => {
+      const shared_limits = limits.shared();
+      done({ ...serving.live(viewer), ...(shared_limits && { shared_limits }) });
+    },
     settings: observed,
   });
   const live = given?.views.live ?? own;
@@ -214,7 +220,13 @@ export async function compose(options: ApplicationOptions): Promise<ProcessAppli
   const limits =
     given === undefined
       ? await openLimits({ config, log, instanceId, maxKeys: () => edge.maxAddresses })
-      : { store: given.limitStore, memory: undefined, settings: undefined, families: [] };
+      : {
+          store: given.limitStore,
+          memory: undefined,
+          settings: undefined,
+          shared: () => undefined,
+          families: [],
+        };
   if (limits.memory !== undefined)
     await seedBudgets({ store: limits.memory, usage: store.usage, log, clock: systemClock });
   const tracing = createTracing({
@@ -268,6 +280,7 @@ export async function compose(options: ApplicationOptions): Promise<ProcessAppli
     serving,
     version,
     leases: given?.views.leases ?? (() => serving.leases()),
+    sharedLimits: given?.views.sharedLimits ?? limits.shared,
     workers: given?.workersState,
     instanceId,
     pull: pullForClients(options, () => reloader.running),

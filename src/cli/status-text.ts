@@ -8,6 +8,7 @@ import {
   type LiveWaiting,
   WAITING_WORDS,
 } from '../core/live-snapshot.ts';
+import { sharedLimitsInWords } from '../core/shared-limits.ts';
 import { cutToWidth, table } from '../core/text-columns.ts';
 
 interface Screen {
@@ -24,7 +25,7 @@ interface Screen {
 const MAX_LISTED = 20;
 
 export function statusText(snapshot: LiveSnapshot, { address, width, height, watches }: Screen): string {
-  const { models, targets, queue, running, sums, version, scope } = snapshot;
+  const { models, targets, queue, running, sums, version, scope, shared_limits: limits } = snapshot;
   const hasLeases = targets.some(({ lease }) => lease !== undefined);
   const fixed = [
     `llm-serve ${version} at ${address}${scope === 'own' ? ' (only your own requests)' : ''}`,
@@ -46,6 +47,7 @@ export function statusText(snapshot: LiveSnapshot, { address, width, height, wat
       ]),
     ]),
     '',
+    ...(limits === undefined ? [] : [`Limits: ${sharedLimitsInWords(limits)}`]),
     ratesText(sums, watches),
   ];
   const room = height === undefined ? MAX_LISTED : Math.max(0, height - fixed.length - 4);

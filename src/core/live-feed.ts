@@ -1,6 +1,7 @@
 /** The live feed, between its parts: serving gives the state, telemetry makes snapshots of it, the edge sends them. */
 import type { LiveModel, LiveRunning, LiveSnapshot, LiveTarget, LiveWaiting } from './live-snapshot.ts';
 import type { RequestTrace } from './request-trace.ts';
+import type { SharedLimits } from './shared-limits.ts';
 
 /** Who looks. */
 export interface LiveViewer {
@@ -15,6 +16,8 @@ export interface LiveViewer {
 export interface LiveState {
   readonly models: readonly LiveModel[];
   readonly targets: readonly LiveTarget[];
+  /** Absent: each server counts for itself. */
+  readonly shared_limits?: SharedLimits;
   readonly queue: readonly LiveWaiting[];
   readonly running: readonly LiveRunning[];
 }

@@ -5,6 +5,7 @@
 import type { LeasedSlots } from './leased-slots.ts';
 import type { Priority } from './priority.ts';
 import type { AttemptOutcome, RetryKind, WireTimings } from './request-trace.ts';
+import type { SharedLimits } from './shared-limits.ts';
 
 export interface LiveSnapshot {
   /** Grows by 1 within a stream; a gap: the reader was too slow for those between. */
@@ -16,6 +17,8 @@ export interface LiveSnapshot {
   readonly sums: LiveSums;
   readonly models: readonly LiveModel[];
   readonly targets: readonly LiveTarget[];
+  /** Absent: each server counts for itself. */
+  readonly shared_limits?: SharedLimits;
   /** In the order in which they would be served now. At most LIVE_LIMITS.queue; `models[].waiting` has the numbers. */
   readonly queue: readonly LiveWaiting[];
   /** Requests in a slot. At most LIVE_LIMITS.running. */

@@ -11,6 +11,7 @@ import { ServingError } from '../core/errors.ts';
 import type { LiveFeed } from '../core/live-feed.ts';
 import type { Log } from '../core/log.ts';
 import type { Telemetry } from '../core/request-trace.ts';
+import type { SharedLimits } from '../core/shared-limits.ts';
 import type { LeaseState } from '../serving/lease-state.ts';
 import type { Serving } from '../serving/serving.ts';
 import type { WorkersState } from '../serving/workers-state.ts';
@@ -50,6 +51,7 @@ interface ServerOptions {
   readonly version: string;
   /** For GET /ready, of all workers. */
   readonly leases: () => LeaseState | undefined | Promise<LeaseState | undefined>;
+  readonly sharedLimits: () => SharedLimits | undefined | Promise<SharedLimits | undefined>;
   /** Absent: this process is the only one. */
   readonly workers?: (() => WorkersState) | undefined;
   /** Of this process, to notice its own requests. */

@@ -6,6 +6,7 @@ import type { ErrorCode } from '../core/errors.ts';
 import type { LiveRunning, LiveWaiting } from '../core/live-snapshot.ts';
 import type { LiveEnded } from '../core/live-tally.ts';
 import type { EndedForRecord } from '../core/record-file.ts';
+import type { SharedLimits } from '../core/shared-limits.ts';
 import type { EntryId } from '../scheduling/decision.ts';
 import type { ActiveRequests, CountedRequests, ShownRequest } from '../serving/active-requests.ts';
 import type { LeaseState } from '../serving/lease-state.ts';
@@ -22,6 +23,8 @@ export interface AskedOfControl {
   readonly metrics: { readonly details: null; readonly answer: string };
   /** For GET /ready; null: slots are not leased. */
   readonly leases: { readonly details: null; readonly answer: LeaseState | null };
+  /** As well; null: limits are not shared. */
+  readonly 'shared-limits': { readonly details: null; readonly answer: SharedLimits | null };
   /** One snapshot, as JSON. */
   readonly live: { readonly details: { readonly owner: string | null }; readonly answer: string };
   /** Snapshots from now on, as messages that name `watch`; answered once they may come. */

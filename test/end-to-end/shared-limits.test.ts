@@ -31,6 +31,12 @@ async function ask(server: Executable): Promise<readonly [status: number, remain
   return [status, headers.get('x-ratelimit-remaining')];
 }
 
+/** Its status, and how the limits are shared. */
+async function shownBy(server: Executable, path: string): Promise<readonly [number, unknown]> {
+  const answer = await fetch(`${server.url}${path}`, { headers: { accept: 'application/json' } });
+  return [answer.status, ((await answer.json()) as { shared_limits?: unknown }).shared_limits];
+}
+
 describe('two servers with one limit store', () => {
   beforeEach((context) => context.skip(MISSING_VALKEY !== undefined, MISSING_VALKEY));
 
@@ -50,6 +56,9 @@ describe('two servers with one limit store', () => {
     expect(await ask(firstAgain)).toEqual([200, '0']);
     for (const server of [firstAgain, secondAgain]) expect(await ask(server)).toEqual([429, '0']);
     expect(await metric(firstAgain, 'llm_serve_limit_store_up', '')).toBe(1);
+    const up = { store: 'up', on_failure: 'local', replicas: 2 };
+    for (const path of ['/ready', '/live'])
+      await expect.poll(() => shownBy(firstAgain, path)).toEqual([200, up]);
   });
 
   it('that is gone: each admits its share, or all refuse with 503, and the log and metrics say so', async () => {
@@ -62,6 +71,13 @@ describe('two servers with one limit store', () => {
     await valkey.kill();
     await local.logged(({ msg }) => msg.includes("can't be used"));
     await closed.logged(({ msg }) => msg.includes("can't be used"));
+    const away = { store: 'away', on_failure: 'local', replicas: 2 };
+    for (const path of ['/ready', '/live']) expect(await shownBy(local, path)).toEqual([200, away]);
+    expect(await shownBy(closed, '/ready')).toEqual([200, { ...away, on_failure: 'closed' }]);
+    const status = await runExecutable(['status', '--server', local.url], { endsWith: onTestFinished });
+    expect(status.stdout).toContain(
+      'Limits: their store is away, this server admits its share of each, one of 2\n',
+    );
     const remaining = [];
     for (let count = 0; count < 4; count += 1) remaining.push(await ask(local));
     expect(remaining).toEqual([

@@ -7,6 +7,7 @@ import { ErrorAnswer } from '../../protocols/catalog.ts';
 import { TimingsSchema } from '../../protocols/rendering.ts';
 import { LeasedSlots } from './leased-slots-schema.ts';
 import { type DescribedOperation, json } from './operations.ts';
+import { SharedLimits } from './shared-limits-schema.ts';
 
 const nullable = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
 const EpochMs = Type.Number({ description: 'Milliseconds since the Unix epoch, by the server’s clock.' });
@@ -147,6 +148,7 @@ const Snapshot = Type.Object({
   sums: Sums,
   models: Type.Array(Model),
   targets: Type.Array(Target),
+  shared_limits: Type.Optional(SharedLimits),
   queue: Type.Array(Waiting, { description: 'In the order in which they would be served now.' }),
   running: Type.Array(Running),
   ended: Type.Array(Receipt, { description: 'Since the snapshot before, oldest first.' }),

@@ -3,6 +3,7 @@
 import { type Static, type TSchema, Type } from 'typebox';
 import type { Clock } from '../../core/clock.ts';
 import type { Telemetry } from '../../core/request-trace.ts';
+import type { SharedLimits as SharedLimitsState } from '../../core/shared-limits.ts';
 import { ErrorAnswer } from '../../protocols/catalog.ts';
 import { HEALTH_STATES, type HealthState } from '../../scheduling/target-health.ts';
 import type { LeaseState } from '../../serving/lease-state.ts';
@@ -10,6 +11,7 @@ import type { Serving } from '../../serving/serving.ts';
 import type { WorkersState } from '../../serving/workers-state.ts';
 import { type EdgeRoute, pageRoute } from '../context.ts';
 import { LeasedSlots } from './leased-slots-schema.ts';
+import { SharedLimits } from './shared-limits-schema.ts';
 
 interface OperationsOptions {
   readonly clock: Clock;
@@ -17,6 +19,8 @@ interface OperationsOptions {
   readonly version: string;
   /** Undefined: slots are not leased, or that cannot be said now. */
   readonly leases: () => LeaseState | undefined | Promise<LeaseState | undefined>;
+  /** Undefined: each server counts for itself, or that cannot be said now. */
+  readonly sharedLimits: () => SharedLimitsState | undefined | Promise<SharedLimitsState | undefined>;
   /** Absent: this process is the only one. */
   readonly workers?: (() => WorkersState) | undefined;
 }
@@ -127,6 +131,7 @@ const ReadyAnswer = Type.Object({
   ),
   models: Type.Array(ModelStatus),
   slot_leases: Type.Optional(SlotLeases),
+  shared_limits: Type.Optional(SharedLimits),
   workers: Type.Optional(Workers),
 });
 
@@ -169,7 +174,7 @@ export const DESCRIBED_OPERATIONS: readonly DescribedOperation[] = [
 ];
 
 export function operationsRoutes(options: OperationsOptions): readonly EdgeRoute[] {
-  const { clock, serving, version, leases, workers } = options;
+  const { clock, serving, version, leases, sharedLimits, workers } = options;
   const startedAt = clock.now();
   return [
     pageRoute('/health', (context) => {
@@ -178,12 +183,14 @@ export function operationsRoutes(options: OperationsOptions): readonly EdgeRoute
       context.answerJson(200, health);
     }),
     pageRoute('/ready', async (context) => {
-      const slot_leases = await leases();
+      const [slot_leases, shared_limits] = await Promise.all([leases(), sharedLimits()]);
       const shownWorkers = workers && workersAnswer(workers());
       const readiness = {
         ...serving.readiness(slot_leases),
         ...(shownWorkers?.status === 'stalled' && STALLED),
         ...(slot_leases && { slot_leases }),
+        // Without it limits are decided by another rule: nothing that a balancer is to act on.
+        ...(shared_limits && { shared_limits }),
         ...(shownWorkers && { workers: shownWorkers }),
       };
       if (readiness.status === 'not_ready') {

@@ -83,6 +83,23 @@ it.each([
   expect(statusText({ ...SNAPSHOT, sums }, { ...WIDE, watches })).toContain(text);
 });
 
+it.each([
+  [{ store: 'up', replicas: 1 }, 'Limits: shared, 1 server'],
+  [{ store: 'up', replicas: 3 }, 'Limits: shared, 3 servers'],
+  [
+    { store: 'away', replicas: 3 },
+    'Limits: their store is away, this server admits its share of each, one of 3',
+  ],
+  [{ store: 'away', on_failure: 'open' }, 'Limits: their store is away, everything is admitted'],
+  [
+    { store: 'away', on_failure: 'closed' },
+    'Limits: their store is away, nothing that is limited is admitted',
+  ],
+] as const)('shows limits that are shared: %j', (changes, line) => {
+  const shared_limits = { on_failure: 'local', replicas: 2, ...changes } as const;
+  expect(statusText({ ...SNAPSHOT, shared_limits }, WIDE).split('\n')).toContain(line);
+});
+
 it('shows by what right slots are given that other servers use too', () => {
   const [first, second] = SNAPSHOT.targets;
   const lease = { slots: 4, basis: 'lease', replicas: 2, target_slots: 8, even_share: 4 } as const;
