@@ -5,7 +5,7 @@ import type { ApplicationLog } from './core/log.ts';
 import type { Telemetry } from './core/request-trace.ts';
 import type { BodyBudget } from './http/body-limits.ts';
 import type { Serving } from './serving/serving.ts';
-import { getsRequests } from './serving/targets.ts';
+import { getsRequests, type Target } from './serving/targets.ts';
 import { systemClock } from './system-clock.ts';
 import type { KeyMetrics } from './telemetry/key-metrics.ts';
 import type { SnapshotFeed } from './telemetry/live-feed.ts';
@@ -86,6 +86,15 @@ export function createTelemetry(parts: {
   };
 }
 
+/** A sequence of the context's size for each slot; of other servers what they hold is not known. */
+function kvCacheTokens({ embedded, status }: Target, slots: number): number | undefined {
+  const { state, contextSize, abilities } = status;
+  const generates = abilities?.includes('generate') === true;
+  return embedded && state === 'ready' && generates && contextSize !== undefined
+    ? slots * contextSize
+    : undefined;
+}
+
 export function queueGauges(serving: Serving): Pick<GaugeSource, 'loads' | 'targets'> {
   return {
     loads: () => serving.loads(),
@@ -102,6 +111,7 @@ export function queueGauges(serving: Serving): Pick<GaugeSource, 'loads' | 'targ
           slotsUsed: slots,
           tokensInFlight: tokens,
           kvCacheUsed: target.status.load?.kvCacheUsed ?? target.status.kvCacheUsed,
+          kvCacheTokens: kvCacheTokens(target, serving.slotsOf(target)),
         };
       }),
   };

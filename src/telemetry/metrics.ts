@@ -36,6 +36,8 @@ export interface GaugeSource {
     readonly tokensInFlight: number;
     /** 0 to 1; undefined where its server does not report it. */
     readonly kvCacheUsed: number | undefined;
+    /** How much it holds, where that is known. */
+    readonly kvCacheTokens: number | undefined;
   }[];
   oldestRequestMs(): Milliseconds;
   /** Undefined where no traces are made. */

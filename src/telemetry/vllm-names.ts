@@ -19,7 +19,11 @@ export interface AliasedFamilies {
 
 interface AliasedGauges {
   loads(): readonly { readonly model: string; readonly waiting: number; readonly running: number }[];
-  targets(): readonly { readonly model: string; readonly kvCacheUsed: number | undefined }[];
+  targets(): readonly {
+    readonly model: string;
+    readonly kvCacheUsed: number | undefined;
+    readonly kvCacheTokens: number | undefined;
+  }[];
 }
 
 /** vLLM's reasons, which it shows from the start; ours by what they are to it. */
@@ -57,6 +61,15 @@ export function vllmFamilies(families: AliasedFamilies, gauges: AliasedGauges): 
     load('num_requests_waiting', 'Requests in the queue.', ({ waiting }) => waiting),
     cacheUsage('kv_cache_usage_perc'),
     cacheUsage('gpu_cache_usage_perc'),
+    {
+      ...familyOf(
+        'cache_config_info',
+        'gauge',
+        'Always 1; what the KV caches of the model’s embedded targets hold is in its labels, in blocks of 64 tokens.',
+        () => cacheConfigs(gauges),
+      ),
+      across: 'max',
+    },
     counter('prompt_tokens_total', families.promptTokens),
     counter('generation_tokens_total', families.generationTokens),
     familyOf('request_success_total', 'counter', 'Requests that have ended, by why.', () =>
@@ -89,6 +102,19 @@ function cacheUsageOf({ targets }: AliasedGauges): readonly Sample[] {
   for (const { model, kvCacheUsed } of targets())
     if (kvCacheUsed !== undefined) fullest.set(model, Math.max(kvCacheUsed, fullest.get(model) ?? 0));
   return [...fullest].map(([model, value]) => ({ labels: labelsOf(model), value }));
+}
+
+/** The smallest that endpoint pickers count in: the engine itself has no blocks, it compares prefixes token by token. */
+const BLOCK_TOKENS = 64;
+
+function cacheConfigs({ targets }: AliasedGauges): readonly Sample[] {
+  const held = new Map<string, number>();
+  for (const { model, kvCacheTokens } of targets())
+    if (kvCacheTokens !== undefined) held.set(model, kvCacheTokens + (held.get(model) ?? 0));
+  return [...held].map(([model, tokens]) => {
+    const num_gpu_blocks = String(Math.floor(tokens / BLOCK_TOKENS));
+    return { labels: { block_size: String(BLOCK_TOKENS), ...labelsOf(model), num_gpu_blocks }, value: 1 };
+  });
 }
 
 function successes(ended: Counter): readonly Sample[] {

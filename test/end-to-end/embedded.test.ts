@@ -138,6 +138,8 @@ test('the part of the KV cache that running requests hold is told, also by the n
   });
   await expect.poll(used, { timeout: 120_000 }).toBeGreaterThan(0);
   expect(await metric(server, 'vllm:kv_cache_usage_perc')).toBeLessThanOrEqual(0.5);
+  const { text } = await ask(`${server.url}/metrics`);
+  expect(text).toMatch(/^vllm:cache_config_info\{block_size="64",.*,num_gpu_blocks="32"\} 1$/m);
   isSeen = true;
   await Promise.all(busy);
   await expect.poll(used, { timeout: 120_000 }).toBe(0);
