@@ -1,28 +1,11 @@
 /** A key as it is shown: by the command line's --json, the admin API and its page. Never a secret, nor its hash. Pure. */
-import { Type } from 'typebox';
-import type { LimitName, Limits } from '../core/limit-names.ts';
-import { LIMIT_KINDS, LIMIT_NAMES } from '../core/limit-names.ts';
-import { PRIORITIES, type Priority } from '../core/priority.ts';
+import { type Static, Type } from 'typebox';
+import { LIMIT_KINDS, LIMIT_NAMES, type LimitName } from '../core/limit-names.ts';
+import { PRIORITIES } from '../core/priority.ts';
 import type { KeyRecord } from './key-record.ts';
 
 /** Times are ISO 8601 in UTC; null where there is none. */
-export interface KeyView {
-  readonly id: string;
-  readonly name: string;
-  /** The beginning of the newest secret: `sk-llm-Ab3xQ`; empty where only its hash is known. */
-  readonly shown: string;
-  readonly team: string | null;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly models: readonly string[] | null;
-  readonly highest_priority: Priority | null;
-  readonly limits: Limits;
-  readonly may_admin: boolean;
-  readonly created_at: string;
-  readonly expires_at: string | null;
-  readonly revoked_at: string | null;
-  /** Until then the secret before the newest is accepted as well. */
-  readonly overlap_until: string | null;
-}
+export type KeyView = Static<typeof KeyViewSchema>;
 
 /** `now`: since the Unix epoch. */
 export function keyView(record: KeyRecord, now: number): KeyView {
@@ -35,10 +18,10 @@ export function keyView(record: KeyRecord, now: number): KeyView {
     name,
     shown: newest?.shown ?? '',
     team: team ?? null,
-    labels,
-    models: models ?? null,
+    labels: { ...labels },
+    models: models === undefined ? null : [...models],
     highest_priority: highestPriority ?? null,
-    limits,
+    limits: { ...limits },
     may_admin: mayAdmin,
     created_at: isoTime(record.createdAt),
     expires_at: isoTimeOrNull(record.expiresAt),

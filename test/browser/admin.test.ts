@@ -186,7 +186,7 @@ test('one of those who wait or run is cancelled, and told so', async (context) =
   const server = await startAdmin('--scheduler.queue-timeout-ms', '3600000');
   const held = await hold(server, 'runs-on');
   const page = await openAdmin(context, server, 'queue');
-  await poll(() => rows(page)).toEqual([expect.stringContaining('runs-on')]);
+  await poll(() => rows(page)).toEqual([expect.stringMatching(/runs-on\s+127\.0\.0\.1/)]);
   await page.getByRole('button', { name: 'Cancel the request runs-on' }).click();
   await poll(() => focused(page)).toBe('Cancel it');
   await page.keyboard.press('Escape');
@@ -195,7 +195,7 @@ test('one of those who wait or run is cancelled, and told so', async (context) =
   await poll(() => focused(page)).toBe('Cancel it');
   await page.keyboard.press('Enter');
   await held.until((whole) => whole.includes('cancelled_by_admin'));
-  await poll(() => text(page)).toContain('The request runs-on of');
+  await poll(() => text(page)).toContain('The request runs-on of 127.0.0.1 was cancelled.');
   await poll(() => text(page)).toContain('Nothing runs.');
 });
 

@@ -113,8 +113,9 @@ function Common({ entry }: { readonly entry: QueueEntry }) {
   );
 }
 
-function clientOf({ key, address }: QueueEntry): string {
-  return key ?? address ?? 'not known';
+/** The name of its key, or else its address. */
+function clientOf({ client }: QueueEntry): string {
+  return client || 'not known';
 }
 
 interface CancelCellProps {

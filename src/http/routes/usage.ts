@@ -1,5 +1,5 @@
 /** Usage: GET /v1/usage has that of the key that asks, GET /admin/usage that of all. Neither takes a slot; both wait for the store. */
-import { type Static, type TSchema, Type } from 'typebox';
+import { type TSchema, Type } from 'typebox';
 import type { Clock } from '../../core/clock.ts';
 import { ServingError } from '../../core/errors.ts';
 import { ErrorAnswer } from '../../protocols/catalog.ts';
@@ -18,6 +18,7 @@ import { type EdgeRoute, pageRoute, type RequestContext } from '../context.ts';
 import type { ReadingLines } from '../reading-line.ts';
 import { type DescribedOperation, json, type QueryParameter } from './operations.ts';
 import { protocolAt } from './protocols.ts';
+import { type UsageAnswer, usageReportSchema } from './usage-report-schema.ts';
 
 interface UsageRouteOptions {
   readonly clock: Clock;
@@ -30,49 +31,6 @@ const ALL_USAGE_PATH = '/admin/usage';
 const NAMES = { by: 'by', from: 'from', to: 'to' } as const satisfies Record<keyof UsageWords, string>;
 /** All rows of an answer are of one key, and of its team. */
 const OWN_DIMENSIONS: readonly UsageDimension[] = ['model', 'target', 'day', 'hour'];
-
-const nullable = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
-const count = (description: string) => Type.Integer({ minimum: 0, description });
-
-const DIMENSIONS = {
-  key: Type.Optional(nullable(Type.String({ description: 'The key’s name; null: without a key.' }))),
-  key_id: Type.Optional(nullable(Type.String({ description: 'Beside key.' }))),
-  team: Type.Optional(nullable(Type.String())),
-  model: Type.Optional(
-    nullable(Type.String({ description: 'That answered; null: refused before it was known.' })),
-  ),
-  target: Type.Optional(nullable(Type.String({ description: 'Null: none was asked.' }))),
-  day: Type.Optional(nullable(Type.String({ description: 'In UTC: 2026-01-31.' }))),
-  hour: Type.Optional(nullable(Type.String({ description: 'In UTC: 2026-01-31T12:00:00Z.' }))),
-};
-
-const MEASURES = {
-  requests: count('All of them, those that failed or were refused included.'),
-  errors: count('Failed.'),
-  rejections: count('Refused by a limit, a budget, or a full queue.'),
-  prompt_tokens: count('Of all tries, those that failed included.'),
-  cached_tokens: count('Of the prompt tokens, those that were cached.'),
-  completion_tokens: count('Of all tries.'),
-  cost: Type.Number({ minimum: 0, description: 'In the currency; 0 without prices.' }),
-  slot_seconds: Type.Number({ minimum: 0, description: 'How long slots were held.' }),
-};
-
-const reportOf = (dimensions: readonly UsageDimension[]) => {
-  const shown = Object.entries(DIMENSIONS).filter(([name]) =>
-    dimensions.includes((name === 'key_id' ? 'key' : name) as UsageDimension),
-  );
-  return Type.Object({
-    currency: Type.String(),
-    from: Type.String({ format: 'date-time', description: 'The beginning of an hour.' }),
-    to: Type.String({ format: 'date-time', description: 'Before this hour.' }),
-    rows: Type.Array(Type.Object({ ...(Object.fromEntries(shown) as typeof DIMENSIONS), ...MEASURES }), {
-      description: 'What it is by, and what was used. Combinations that nothing used are absent.',
-    }),
-  });
-};
-
-/** Schemas make types that can be written. */
-type WireReport = Static<ReturnType<typeof reportOf>>;
 
 const timeText = (description: string) =>
   Type.String({
@@ -112,7 +70,7 @@ export const DESCRIBED_USAGE: readonly DescribedOperation[] = [
     description: `${COUNTED} Where the server asks for no key, it answers 403.`,
     query: queryOf(OWN_DIMENSIONS, OWN_USUAL),
     answers: {
-      200: json(reportOf(OWN_DIMENSIONS)),
+      200: json(usageReportSchema(OWN_DIMENSIONS)),
       ...refusalsOf(protocolAt(OWN_USAGE_PATH).errors.schema),
     },
   },
@@ -126,7 +84,7 @@ export const DESCRIBED_USAGE: readonly DescribedOperation[] = [
       { name: 'team', schema: Type.String({ description: 'Only of this team.' }) },
     ],
     answers: {
-      200: json(reportOf(USAGE_DIMENSIONS)),
+      200: json(usageReportSchema(USAGE_DIMENSIONS)),
       ...refusalsOf(ErrorAnswer),
     },
   },
@@ -172,7 +130,7 @@ async function answer(context: RequestContext, usage: UsageReader, request: Usag
   context.answerJson(200, wireReport(report));
 }
 
-function wireReport({ rows, ...report }: UsageReport): WireReport {
+function wireReport({ rows, ...report }: UsageReport): UsageAnswer {
   return { ...report, rows: rows.map((row: ShownUsage) => ({ ...row })) };
 }
 

@@ -93,5 +93,3 @@ export function refuseFields({ body }: RequestContext): void {
 }
 
 const readNothing = bodyReader(Type.Object({}, { additionalProperties: false }));
-
-export const wholeNumber = (description: string) => Type.Integer({ minimum: 0, description });

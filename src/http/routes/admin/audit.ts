@@ -16,6 +16,7 @@ import {
   queryOf,
   REFUSALS,
 } from './admin-route.ts';
+import { AuditAnswer, type Entry } from './answer-schemas.ts';
 
 export interface AuditRouteOptions {
   readonly audit: AuditTrail;
@@ -23,28 +24,6 @@ export interface AuditRouteOptions {
 }
 
 const ENTRIES = { least: 1, most: 1000, usual: 100 } as const;
-
-const Entry = Type.Object({
-  at: Type.String({ format: 'date-time' }),
-  actor: Type.String({
-    description:
-      'The name of the admin key; "this machine" without one; "command line: USER" of llm-serve keys, by the operating system (", sudo by USER" by the environment, where SUDO_USER is set).',
-  }),
-  address: Type.String({
-    description: 'From where: the address of the client; for the command line the name of its machine.',
-  }),
-  action: Type.String({ description: 'key.create, target.drain, …' }),
-  subject: Type.String({ description: 'The name or id of what it was done to.' }),
-  details: Type.Object(
-    {},
-    {
-      additionalProperties: true,
-      description: 'What was set. failed: the action failed, with that error code.',
-    },
-  ),
-});
-
-const AuditAnswer = Type.Object({ entries: Type.Array(Entry, { description: 'The newest first.' }) });
 
 const PATH = `${ADMIN_PREFIX}audit`;
 

@@ -23,7 +23,8 @@ import {
   REFUSALS,
   refuseFields,
 } from './admin-route.ts';
-import { LimitState, type LimitStates } from './limits.ts';
+import { KeyAnswer, KeysAnswer, MadeKeyAnswer } from './answer-schemas.ts';
+import type { LimitStates } from './limits.ts';
 
 export interface KeyRouteOptions {
   readonly clock: Clock;
@@ -34,15 +35,6 @@ export interface KeyRouteOptions {
   readonly limitStatesOf: (record: KeyRecord) => LimitStates | Promise<LimitStates>;
 }
 
-const KeysAnswer = Type.Object({ keys: Type.Array(KeyViewSchema) });
-const KeyAnswer = Type.Object({
-  ...KeyViewSchema.properties,
-  limit_states: Type.Array(LimitState, { description: 'All limits that its requests are held against.' }),
-});
-const MadeKeyAnswer = Type.Object({
-  ...KeyViewSchema.properties,
-  key: Type.String({ description: 'The secret. It is shown in this answer alone.' }),
-});
 const RotateFields = Type.Object(
   {
     overlap_seconds: Type.Optional(

@@ -4,6 +4,7 @@ import { ServingError } from '../../../core/errors.ts';
 import type { EdgeRoute } from '../../context.ts';
 import { type DescribedOperation, json } from '../operations.ts';
 import { ADMIN_PREFIX, adminRoute, NOT_VALID, numberFrom, queryOf, REFUSALS } from './admin-route.ts';
+import { type LimitState, LimitsAnswer } from './answer-schemas.ts';
 
 export interface LimitRouteOptions {
   /** Undefined: no key has the id `after`. */
@@ -23,23 +24,6 @@ export type LimitStates = readonly Static<typeof LimitState>[];
 
 /** With those of more, an answer would be as long as nobody reads it. */
 const KEYS = { least: 1, most: 1000, usual: 1000 } as const;
-
-export const LimitState = Type.Object({
-  scope: Type.String({ description: 'Whom it holds for: all, key:alice, team:red, model:small.' }),
-  name: Type.String({ description: 'The name of the limit: requests_per_minute, …; or rate_limit.' }),
-  limit: Type.Number({ description: 'In requests, tokens, or units of the currency.' }),
-  remaining: Type.Number(),
-  resets_at: Type.Union([Type.String({ format: 'date-time' }), Type.Null()], {
-    description: 'When something can be admitted again, or when the day or month ends; null: it can be now.',
-  }),
-});
-
-const LimitsAnswer = Type.Object({
-  limits: Type.Array(LimitState),
-  next: Type.Union([Type.String(), Type.Null()], {
-    description: 'The after that gives the limits of the next keys; null: there are none.',
-  }),
-});
 
 const PATH = `${ADMIN_PREFIX}limits`;
 
@@ -87,7 +71,8 @@ export function limitRoutes({ limitStates }: LimitRouteOptions): readonly EdgeRo
             param: 'after',
           });
         const { limits, next = null } = page;
-        context.answerJson(200, { limits: await limits, next });
+        const answer = { limits: [...(await limits)], next };
+        context.answerJson(200, answer satisfies Static<typeof LimitsAnswer>);
       },
     }),
   ];

@@ -2,8 +2,6 @@
 import { type Static, Type } from 'typebox';
 import type { AuditTrail } from '../../../access/audit-trail.ts';
 import { ServingError } from '../../../core/errors.ts';
-import { WAITING_REASONS } from '../../../core/live-snapshot.ts';
-import { PRIORITIES } from '../../../core/priority.ts';
 import type {
   CountedRequests,
   RunningRequest,
@@ -23,8 +21,8 @@ import {
   parameterOf,
   REFUSALS,
   refuseFields,
-  wholeNumber,
 } from './admin-route.ts';
+import { CancelAnswer, QueueAnswer } from './answer-schemas.ts';
 
 export interface QueueRouteOptions {
   readonly administered: Pick<Administered, 'active' | 'cancel'>;
@@ -32,51 +30,6 @@ export interface QueueRouteOptions {
 }
 
 const ROWS = { least: 1, most: 10_000, usual: 1000 } as const;
-
-const textOrNull = (description: string) => Type.Union([Type.String(), Type.Null()], { description });
-const milliseconds = (description: string) => Type.Integer({ description });
-
-const activeProperties = {
-  id: Type.String({
-    description: 'To cancel it by. Of the whole request: its choices share it, and its tries.',
-  }),
-  request_id: Type.String({ description: 'As its answer and the log have it: X-Request-Id.' }),
-  client: Type.String({ description: 'The name of its key, or else the address that it is limited by.' }),
-  key: textOrNull('The name of its key; null: it came without one.'),
-  team: textOrNull('Of its key.'),
-  model: Type.String(),
-  priority: Type.Enum([...PRIORITIES]),
-  attempt: Type.Integer({ minimum: 1, description: '1: the first.' }),
-  prompt_tokens: wholeNumber('An estimate until the backend reports it; 0 between two attempts.'),
-  waited_ms: milliseconds('In the queue, for this attempt.'),
-};
-
-const Waiting = Type.Object({
-  ...activeProperties,
-  position: Type.Integer({ minimum: 1, description: '1 is next.' }),
-  reason: Type.Enum([...WAITING_REASONS], { description: 'Why it has no slot yet.' }),
-  expires_in_ms: milliseconds('Its wait ends then without a slot.'),
-  eta_ms: Type.Union([Type.Integer(), Type.Null()], { description: 'An estimate of what is left.' }),
-});
-
-const Running = Type.Object({
-  ...activeProperties,
-  target: Type.String(),
-  slot: wholeNumber('Its number at the target, from 0.'),
-  running_ms: milliseconds('Since it has its slot.'),
-  completion_tokens: wholeNumber('So far.'),
-});
-
-const QueueAnswer = Type.Object({
-  waiting: Type.Array(Waiting, { description: 'In the order in which they would be served now.' }),
-  running: Type.Array(Running, { description: 'In the order in which they began.' }),
-  totals: Type.Object(
-    { waiting: Type.Integer(), running: Type.Integer() },
-    { description: 'Of all models, those included that limit leaves out.' },
-  ),
-});
-
-const CancelAnswer = Type.Object({ id: Type.String(), request_id: Type.String() });
 
 const QUEUE = `${ADMIN_PREFIX}queue`;
 

@@ -1,11 +1,11 @@
 /** POST /admin/reload: the configuration is read and put in force again. */
-import { Type } from 'typebox';
 import type { AuditTrail } from '../../../access/audit-trail.ts';
 import { toServingError } from '../../../core/errors.ts';
 import { ErrorAnswer } from '../../../protocols/catalog.ts';
 import type { EdgeRoute, RequestContext } from '../../context.ts';
 import { type DescribedOperation, json } from '../operations.ts';
 import { ADMIN_PREFIX, actionOf, adminRoute, REFUSALS } from './admin-route.ts';
+import { ReloadAnswer } from './answer-schemas.ts';
 
 export interface ReloadOutcome {
   readonly changed: readonly string[];
@@ -17,16 +17,6 @@ export interface ReloadRouteOptions {
   /** Throws `invalid_configuration`, `reload_in_progress`, or `draining`. */
   readonly reload: () => Promise<ReloadOutcome>;
 }
-
-const ReloadAnswer = Type.Object({
-  changed: Type.Array(Type.String(), {
-    description:
-      'What is different now, one line each: targets, models, and settings with their old and new value.',
-  }),
-  unchanged_needs_restart: Type.Array(Type.String(), {
-    description: 'Keys of settings that the configuration has otherwise and that need a restart.',
-  }),
-});
 
 const PATH = `${ADMIN_PREFIX}reload`;
 

@@ -1,48 +1,18 @@
 /** /admin/targets: the state of all targets; one is taken out of service, and back. */
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
 import type { AuditTrail } from '../../../access/audit-trail.ts';
 import { ServingError } from '../../../core/errors.ts';
-import { HEALTH_STATES, type HealthState } from '../../../scheduling/target-health.ts';
 import type { Administered } from '../../../serving/administered.ts';
 import type { TargetState as ServedTarget } from '../../../serving/target-state.ts';
 import type { EdgeRoute, RequestContext } from '../../context.ts';
-import { LeasedSlots } from '../leased-slots-schema.ts';
 import { type DescribedOperation, json } from '../operations.ts';
-import {
-  ADMIN_PREFIX,
-  actionOf,
-  adminRoute,
-  NOT_FOUND,
-  parameterOf,
-  REFUSALS,
-  wholeNumber,
-} from './admin-route.ts';
+import { ADMIN_PREFIX, actionOf, adminRoute, NOT_FOUND, parameterOf, REFUSALS } from './admin-route.ts';
+import { TargetAnswer, type TargetState, TargetsAnswer } from './answer-schemas.ts';
 
 export interface TargetRouteOptions {
   readonly administered: Pick<Administered, 'targets' | 'setDrained'>;
   readonly audit: AuditTrail;
 }
-
-const TargetAnswer = Type.Object({
-  name: Type.String(),
-  model: Type.String(),
-  backend: Type.String(),
-  status: Type.String({ description: 'What its probe reports, as in GET /ready.' }),
-  health: Type.Enum(Object.keys(HEALTH_STATES) as HealthState[]),
-  running: wholeNumber('Requests that run there; a drain waits for them.'),
-});
-
-const TargetState = Type.Object({
-  ...TargetAnswer.properties,
-  loaded: Type.Boolean(),
-  slots: wholeNumber('As many as it has now.'),
-  used: wholeNumber('Slots that are taken.'),
-  tokens_in_flight: wholeNumber('Estimated tokens of what runs there.'),
-  ejections: Type.Record(Type.String(), Type.Integer(), { description: 'How often, by cause.' }),
-  lease: Type.Optional(LeasedSlots),
-});
-
-const TargetsAnswer = Type.Object({ targets: Type.Array(TargetState) });
 
 const TARGETS = `${ADMIN_PREFIX}targets`;
 const nameParameter = {
