@@ -214,7 +214,10 @@ export async function compose(options: ApplicationOptions): Promise<ProcessAppli
     settings: observed,
   });
   const live = given?.views.live ?? own;
-  const readings = { ofCallers: new ReadingLine(), ofAdministrators: new ReadingLine() };
+  const readings = {
+    ofCallers: new ReadingLine(systemClock, { limitsTime: true }),
+    ofAdministrators: new ReadingLine(systemClock, { limitsTime: false }),
+  };
   const usage = createUsage({ config, store, log, flushAll: given?.views.flushUsage });
   const keyMetrics = new KeyMetrics(() => keys.active);
   const limits =

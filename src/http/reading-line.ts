@@ -1,13 +1,20 @@
 /**
  * The line of requests whose answers read much of the database: reports of usage, lists of keys and of the audit log. No limit counts
- * them, so few run at the same time, few of one client wait, and clients take turns. Invariant: somebody waits only while MOST_AT_ONCE run.
+ * them, so they are read one after the other, as the database would anyway, few of one client wait, and clients take turns. Who leaves
+ * while it waits is not read for. Invariant: somebody waits only while another reading runs.
  */
+import type { Clock, Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
+import type { RequestContext } from './context.ts';
 
-const MOST_AT_ONCE = 2;
-/** Running or waiting: a page of administrators asks for several at once. */
+/** The one that runs included: a page of administrators asks for several at once. */
 const MOST_OF_CLIENT = 4;
 const MOST_OF_ALL = 64;
+/** Of a client whose time is limited: so much at once, and that part of the time over and over. */
+const MOST_READING_MS: Milliseconds = 5000;
+const SHARE_OF_TIME = 0.1;
+/** Clients whose time is kept before those are looked for that have all of it again. */
+const TIMES_KEPT = 1000;
 
 /** Administrators stand in a line of their own: callers that fill theirs keep nobody from looking who they are. */
 export interface ReadingLines {
@@ -15,22 +22,48 @@ export interface ReadingLines {
   readonly ofAdministrators: ReadingLine;
 }
 
+/** Who waits, and may leave. */
+export type Reader = Pick<RequestContext, 'client' | 'isClosed' | 'onClose' | 'offClose'>;
+
+interface Waiting {
+  readonly start: () => void;
+}
+
+/** Reading time that counts against a client; it becomes less by SHARE_OF_TIME of the time that passes. */
+interface TakenTime {
+  ms: Milliseconds;
+  at: Milliseconds;
+}
+
 export class ReadingLine {
+  readonly #clock: Pick<Clock, 'now'>;
+  readonly #limitsTime: boolean;
   /** Of each client, running or waiting. */
   readonly #counts = new Map<string, number>();
   /** Of each client that waits, those who have had no turn for the longest first. */
-  readonly #waiting = new Map<string, (() => void)[]>();
-  #running = 0;
+  readonly #waiting = new Map<string, readonly Waiting[]>();
+  readonly #taken = new Map<string, TakenTime>();
+  #isReading = false;
   #all = 0;
 
-  /** `client`: a key, or an address. Rejects as `read` does, or with a refusal. */
-  async read<Result>(client: string, read: () => Promise<Result>): Promise<Result> {
+  /** `limitsTime`: no client keeps the database busy by asking again and again. */
+  constructor(clock: Pick<Clock, 'now'>, { limitsTime }: { readonly limitsTime: boolean }) {
+    this.#clock = clock;
+    this.#limitsTime = limitsTime;
+  }
+
+  /** Rejects as `read` does, with a refusal, or with `client_gone` where the reader has left before its turn. */
+  async read<Result>(reader: Reader, read: () => Promise<Result>): Promise<Result> {
+    const { client } = reader;
     this.#admit(client);
     try {
-      if (this.#running < MOST_AT_ONCE) this.#running += 1;
-      else await this.#turnOf(client);
+      if (this.#isReading) await this.#turnOf(reader);
+      this.#isReading = true;
+      const startedAt = this.#clock.now();
       try {
-        return await read();
+        const result = await read();
+        this.#took(client, this.#clock.now() - startedAt);
+        return result;
       } finally {
         this.#next();
       }
@@ -40,6 +73,12 @@ export class ReadingLine {
   }
 
   #admit(client: string): void {
+    const excessMs = this.#takenMs(client) - MOST_READING_MS;
+    if (excessMs > 0)
+      throw new ServingError('client_queue_full', {
+        message: `Reports and lists of this client have kept the database busy for more than ${MOST_READING_MS / 1000} seconds. Ask less often, or for a shorter time.`,
+        retryAfterSeconds: Math.ceil(excessMs / SHARE_OF_TIME / 1000),
+      });
     const count = this.#counts.get(client) ?? 0;
     if (count >= MOST_OF_CLIENT)
       throw new ServingError('client_queue_full', {
@@ -62,11 +101,27 @@ export class ReadingLine {
     this.#all -= 1;
   }
 
-  #turnOf(client: string): Promise<void> {
-    return new Promise((resolve) => {
-      const waiting = this.#waiting.get(client);
-      if (waiting === undefined) this.#waiting.set(client, [resolve]);
-      else waiting.push(resolve);
+  #turnOf(reader: Reader): Promise<void> {
+    const { client } = reader;
+    return new Promise((resolve, reject) => {
+      if (reader.isClosed) {
+        reject(new ServingError('client_gone'));
+        return;
+      }
+      const waiting: Waiting = {
+        start: () => {
+          reader.offClose(onClose);
+          resolve();
+        },
+      };
+      const onClose = () => {
+        const others = (this.#waiting.get(client) ?? []).filter((other) => other !== waiting);
+        if (others.length > 0) this.#waiting.set(client, others);
+        else this.#waiting.delete(client);
+        reject(new ServingError('client_gone'));
+      };
+      reader.onClose(onClose);
+      this.#waiting.set(client, [...(this.#waiting.get(client) ?? []), waiting]);
     });
   }
 
@@ -74,12 +129,29 @@ export class ReadingLine {
   #next(): void {
     const [first] = this.#waiting;
     if (first === undefined) {
-      this.#running -= 1;
+      this.#isReading = false;
       return;
     }
-    const [client, [start, ...others]] = first;
+    const [client, [next, ...others]] = first;
     this.#waiting.delete(client);
     if (others.length > 0) this.#waiting.set(client, others);
-    start?.();
+    next?.start();
+  }
+
+  #takenMs(client: string): Milliseconds {
+    const taken = this.#taken.get(client);
+    return taken === undefined ? 0 : this.#leftOf(taken);
+  }
+
+  #leftOf({ ms, at }: TakenTime): Milliseconds {
+    return Math.max(0, ms - (this.#clock.now() - at) * SHARE_OF_TIME);
+  }
+
+  #took(client: string, readingMs: Milliseconds): void {
+    if (!this.#limitsTime) return;
+    const at = this.#clock.now();
+    this.#taken.set(client, { ms: this.#takenMs(client) + readingMs, at });
+    if (this.#taken.size <= TIMES_KEPT) return;
+    for (const [other, taken] of this.#taken) if (this.#leftOf(taken) === 0) this.#taken.delete(other);
   }
 }

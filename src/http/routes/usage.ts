@@ -105,9 +105,7 @@ export function usageRoutes({ clock, usage, readings }: UsageRouteOptions): read
         { usualBy: OWN_USUAL, dimensions: OWN_DIMENSIONS, names: NAMES },
         clock.wallNow(),
       );
-      await readings.ofCallers.read(context.client, () =>
-        answer(context, usage, { ...request, caller: caller.id }),
-      );
+      await readings.ofCallers.read(context, () => answer(context, usage, { ...request, caller: caller.id }));
     }),
     pageRoute(ALL_USAGE_PATH, async (context) => {
       const { by, from, to, key, team } = wordsOf(context);
@@ -116,9 +114,7 @@ export function usageRoutes({ clock, usage, readings }: UsageRouteOptions): read
         { usualBy: ALL_USUAL, dimensions: USAGE_DIMENSIONS, names: NAMES },
         clock.wallNow(),
       );
-      await readings.ofAdministrators.read(context.client, () =>
-        answer(context, usage, { ...request, key, team }),
-      );
+      await readings.ofAdministrators.read(context, () => answer(context, usage, { ...request, key, team }));
     }),
   ];
 }

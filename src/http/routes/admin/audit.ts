@@ -56,7 +56,7 @@ export function auditRoutes({ audit, readings }: AuditRouteOptions): readonly Ed
       handle: async (context) => {
         const limit = numberFrom(context, 'limit', ENTRIES);
         const before = timeFrom(context, 'before');
-        const entries = await readings.read(context.client, () => audit.list({ limit, before }));
+        const entries = await readings.read(context, () => audit.list({ limit, before }));
         context.answerJson(200, { entries: entries.map(shownEntry) } satisfies Static<typeof AuditAnswer>);
       },
     }),

@@ -130,7 +130,7 @@ export function keyRoutes(options: KeyRouteOptions): readonly EdgeRoute[] {
       method: 'GET',
       path: KEYS,
       handle: async (context) => {
-        const records = await readings.read(context.client, () => keys.list());
+        const records = await readings.read(context, () => keys.list());
         context.answerJson(200, { keys: records.map(view) });
       },
     }),

@@ -28,7 +28,13 @@ function administration() {
     now: () => clock.wallNow(),
   });
   const keys = new KeyAdministration({ store: store.keys, now: () => clock.wallNow() });
-  const routes = keyRoutes({ clock, keys, audit, readings: new ReadingLine(), limitStatesOf: () => [] });
+  const routes = keyRoutes({
+    clock,
+    keys,
+    audit,
+    readings: new ReadingLine(clock, { limitsTime: false }),
+    limitStatesOf: () => [],
+  });
   const call = async (method: string, path: string, id: string, body?: unknown) => {
     const route = routes.find((each) => each.method === method && each.path === path);
     let answer: Record<string, unknown> = {};
