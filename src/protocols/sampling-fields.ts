@@ -58,6 +58,24 @@ export function samplingReader<Field extends string>(fields: Readonly<Record<Fie
   };
 }
 
+/** The APIs of others take a top_p of 0, which leaves the likeliest token alone; samplers want one above it. */
+const MIN_TOP_P = 1e-6;
+
+/** What other APIs take, as the core has it. */
+export function withinCore(sampling: MutableSampling): MutableSampling {
+  if (sampling.topP === 0) sampling.topP = MIN_TOP_P;
+  if (sampling.seed !== undefined) sampling.seed = foldSeed(sampling.seed);
+  return sampling;
+}
+
+/** The core's seeds have 31 bits. */
+const SEED_RANGE = 2 ** 31;
+
+/** Those of other APIs have 64 bits and a sign; small ones stay as they are. */
+export function foldSeed(seed: number): number {
+  return ((seed % SEED_RANGE) + SEED_RANGE) % SEED_RANGE;
+}
+
 /** One way to write each token id, so that none can be given twice. */
 const TOKEN_ID = /^(0|[1-9][0-9]{0,9})$/;
 

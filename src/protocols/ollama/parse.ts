@@ -11,6 +11,7 @@ import type {
 import { nullableBodyReader, refuseDeepNesting } from '../body-reader.ts';
 import { invalid } from '../field-errors.ts';
 import type { FoundModel, ParseContext, ParsedGeneration } from '../protocol.ts';
+import { withinCore } from '../sampling-fields.ts';
 import { CHAT_FORMAT, GENERATE_FORMAT, timeOf } from './answer.ts';
 import { parseConversation, parseImages, parseTools } from './conversation.ts';
 import { findNamed } from './model-name.ts';
@@ -36,7 +37,7 @@ export function parseChat(raw: unknown, { newRequestId, requireModel }: ParseCon
     input: { kind: 'chat', messages: parseConversation(messages) },
     sampling: parseSampling(options),
     limits: parseLimits(options, model),
-    ...(think !== undefined && { thinking: think }),
+    ...(think !== undefined && { thinking: think === 'max' ? 'high' : think }),
     ...(output !== undefined && { output }),
     ...(tools !== undefined && { tools }),
     ...(logprobs !== undefined && { logprobs }),
@@ -85,7 +86,7 @@ export function parseGenerate(raw: unknown, { newRequestId, requireModel }: Pars
     input: parseInput(prompt, body),
     sampling: parseSampling(options),
     limits: parseLimits(options, model),
-    ...(think !== undefined && { thinking: think }),
+    ...(think !== undefined && { thinking: think === 'max' ? 'high' : think }),
     ...(output !== undefined && { output }),
     ...(logprobs !== undefined && { logprobs }),
   };
@@ -182,16 +183,16 @@ function rejectUnsupportedOptions(options: Options): void {
 function parseSampling(options: Options): Sampling {
   const { temperature, top_p, top_k, min_p, seed } = options;
   const { repeat_penalty, presence_penalty, frequency_penalty } = options;
-  return {
+  return withinCore({
     ...(temperature !== undefined && { temperature }),
     ...(top_p !== undefined && { topP: top_p }),
     ...(top_k !== undefined && { topK: Math.max(0, top_k) }),
     ...(min_p !== undefined && { minP: min_p }),
-    ...(seed !== undefined && seed >= 0 && { seed }),
+    ...(seed !== undefined && seed !== -1 && { seed }),
     ...(presence_penalty !== undefined && { presencePenalty: presence_penalty }),
     ...(frequency_penalty !== undefined && { frequencyPenalty: frequency_penalty }),
     ...(repeat_penalty !== undefined && { repeatPenalty: repeat_penalty }),
-  };
+  });
 }
 
 /** No number, 0 and below: there is no limit but the context. */

@@ -8,13 +8,13 @@ const stopString = Type.String({ minLength: 1 });
 const options = Type.Object(
   {
     temperature: Type.Optional(Type.Number({ minimum: 0 })),
-    top_p: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1 })),
+    top_p: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
     top_k: Type.Optional(
       Type.Integer({ minimum: -1, maximum: MAX_INTEGER, description: '0 and -1 switch it off.' }),
     ),
     min_p: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
     seed: Type.Optional(
-      Type.Integer({ minimum: -1, maximum: MAX_INTEGER, description: '-1: a new one each time.' }),
+      Type.Integer({ description: '-1: a new one each time. Others are folded into 0 to 2147483647.' }),
     ),
     repeat_penalty: Type.Optional(Type.Number({ exclusiveMinimum: 0 })),
     presence_penalty: Type.Optional(Type.Number({ minimum: -2, maximum: 2 })),
@@ -78,8 +78,8 @@ const generationFields = {
   ),
   options: Type.Optional(options),
   think: Type.Optional(
-    Type.Union([Type.Boolean(), Type.Enum(['low', 'medium', 'high'])], {
-      description: 'Default: the model’s own.',
+    Type.Union([Type.Boolean(), Type.Enum(['low', 'medium', 'high', 'max'])], {
+      description: 'max is high. Default: the model’s own.',
     }),
   ),
   logprobs: Type.Optional(

@@ -11,7 +11,7 @@ import type {
   Sampling,
 } from '../../core/generation.ts';
 import { invalid } from '../field-errors.ts';
-import { samplingReader, tokenFields } from '../sampling-fields.ts';
+import { foldSeed, samplingReader, tokenFields, withinCore } from '../sampling-fields.ts';
 import { unsupported } from './errors.ts';
 
 /** Each choice is a request of its own. */
@@ -75,9 +75,12 @@ export const logitBias = {
 
 const stopString = Type.String({ minLength: 1 });
 
+/** OpenAI's own service takes 4, other servers of its API more, and clients that complete code send more. */
+const MAX_STOPS = 64;
+
 export const limitFields = {
   stop: Type.Optional(
-    Type.Union([stopString, Type.Array(stopString, { maxItems: 4 })], {
+    Type.Union([stopString, Type.Array(stopString, { maxItems: MAX_STOPS })], {
       description: 'Generation ends before any of these; never part of the answer.',
     }),
   ),
@@ -159,23 +162,10 @@ const readSampling = samplingReader(SAMPLING_FIELDS);
 
 type SamplingFields = Pick<SharedFields, keyof typeof SAMPLING_FIELDS | 'logit_bias' | 'bad_words'>;
 
-/** OpenAI takes a top_p of 0, which leaves the likeliest token alone; samplers want one above it. */
-const MIN_TOP_P = 1e-6;
-
 export function parseSampling(body: SamplingFields): Sampling {
   const sampling = readSampling(body);
-  if (sampling.topP === 0) sampling.topP = MIN_TOP_P;
   if (sampling.topK === -1) sampling.topK = 0;
-  if (sampling.seed !== undefined) sampling.seed = foldSeed(sampling.seed);
-  return sampling;
-}
-
-/** The core's seeds have 31 bits. */
-const SEED_RANGE = 2 ** 31;
-
-/** OpenAI's seeds have 64 bits and a sign; small ones stay as they are. */
-function foldSeed(seed: number): number {
-  return ((seed % SEED_RANGE) + SEED_RANGE) % SEED_RANGE;
+  return withinCore(sampling);
 }
 
 type LimitFields = Pick<SharedFields, keyof typeof limitFields | 'stop_token_ids'>;

@@ -201,6 +201,9 @@ describe('options', () => {
       limits: { stop: ['a'] },
     });
     expect(chat({ options: { seed: -1 } }).request.sampling).toEqual({});
+    const sampled = (options: object) => chat({ options }).request.sampling;
+    expect(sampled({ seed: 2 ** 40 + 5, top_p: 0 })).toEqual({ seed: 5, topP: 1e-6 });
+    expect(sampled({ seed: -7 })).toEqual({ seed: 2 ** 31 - 7 });
     for (const num_predict of [0, -1, -2])
       expect(chat({ options: { num_predict } }).request.limits).toEqual({ stop: [] });
   });
@@ -239,9 +242,8 @@ describe('options', () => {
   it.each([
     ['temperature', 'hot'],
     ['temperature', -1],
-    ['top_p', 0],
+    ['top_p', -1],
     ['seed', 1.5],
-    ['seed', 2 ** 40],
     ['num_predict', '10'],
     ['num_predict', Number.POSITIVE_INFINITY],
     ['stop', ['']],
@@ -266,6 +268,7 @@ describe('structured output and log-probabilities', () => {
   it('has thoughts as the client wishes', () => {
     for (const think of [true, false, 'low', 'medium', 'high'])
       expect(chat({ think }).request.thinking).toBe(think);
+    expect(generate({ think: 'max' }).request.thinking).toBe('high');
     expect(chatRefusal({ think: 'never' }).param).toBe('think');
   });
 

@@ -153,6 +153,12 @@ describe('POST /v1/chat/completions', () => {
       expect(parsed.requests[0]?.extras).toEqual(others);
     });
 
+    it('ends at any of the stop strings, of which clients that complete code send more than OpenAI’s own service takes', () => {
+      const stop = Array.from({ length: 14 }, (_, index) => `<|${index}|>`);
+      expect(parse({ stop }).request.limits.stop).toEqual(stop);
+      expect(refusal({ stop: Array.from({ length: 65 }, String) })).toMatchObject({ param: 'stop' });
+    });
+
     it('asks for each of n answers by itself, with seeds that count up', () => {
       const { requests } = parse({ n: 3, seed: 2_147_483_646 });
       expect(requests.map(({ id }) => id)).toEqual(
