@@ -161,6 +161,61 @@ describe('a secret', () => {
   });
 });
 
+describe('a secret that is shown stays', () => {
+  const make = async (page: Page, name: string) => {
+    await page.getByRole('button', { name: 'New key' }).click();
+    await page.getByLabel('Name', { exact: true }).fill(name);
+    await page.getByRole('button', { name: 'Create key' }).click();
+  };
+
+  test('when the browser goes back', async (context) => {
+    const server = await startAdmin();
+    const page = await openAdmin(context, server, 'targets');
+    await goTo(page, 'keys');
+    await make(page, 'bob');
+    const secret = await secretField(page).inputValue();
+    await page.goBack();
+    await page.locator('.tab[aria-current="page"][href="#/admin/targets"]').waitFor();
+    await poll(() => text(page)).toContain('demo');
+    expect(await secretField(page).inputValue()).toBe(secret);
+    await page.keyboard.press('Enter');
+    await poll(() => page.getByRole('dialog').innerText()).toContain('Copied');
+    await page.keyboard.press('Escape');
+    await poll(() => page.getByRole('dialog').count()).toBe(0);
+  });
+
+  test('when the section is left while the key is being made', async (context) => {
+    const server = await startAdmin();
+    const page = await openAdmin(context, server, 'keys');
+    const { held, letGo } = await holdRequests(page, 'POST');
+    await make(page, 'bob');
+    await held;
+    await page.evaluate(() => {
+      location.hash = '#/chat';
+    });
+    await page.locator('.composer-row').waitFor();
+    letGo();
+    await poll(() => secretField(page).inputValue()).toMatch(/^sk-llm-/);
+  });
+
+  test('when a change that was cancelled ends', async (context) => {
+    const server = await startAdmin();
+    await makeKey(server, { name: 'alice' });
+    const page = await openAdmin(context, server, 'keys');
+    const { held, letGo } = await holdRequests(page, 'PATCH');
+    await page.getByRole('button', { name: 'alice' }).click();
+    await page.getByRole('button', { name: 'Change …' }).click();
+    await page.getByLabel('Team', { exact: true }).fill('red');
+    await page.getByRole('button', { name: 'Save' }).click();
+    await held;
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    await page.getByRole('button', { name: 'New key' }).click();
+    letGo();
+    await poll(() => page.locator('.admin-said').innerText()).toBe('The key alice was changed.');
+    expect(await page.getByRole('dialog').innerText()).toContain('New key');
+  });
+});
+
 test('a key is changed: only what is different, and what the server refuses is said beside its field', async (context) => {
   const server = await startAdmin();
   await makeKey(server, { name: 'alice', team: 'red', limits: { tokens_per_day: 1000 } });
@@ -322,6 +377,20 @@ describe.each(['dark', 'light'] as const)('in the %s theme', (colorScheme) => {
 async function giveAdminKey(page: Page): Promise<void> {
   await page.getByLabel('Admin key').fill(ADMIN_KEY);
   await page.getByRole('button', { name: 'Use keys' }).click();
+}
+
+/** Requests for keys, of this method, wait until they are let go. */
+async function holdRequests(page: Page, method: string) {
+  let letGo = () => {};
+  const going = new Promise<void>((resolve) => {
+    letGo = resolve;
+  });
+  const held = page.waitForRequest((request) => request.method() === method);
+  await page.route(/admin.keys/, async (route) => {
+    if (route.request().method() === method) await going;
+    await route.continue();
+  });
+  return { held, letGo };
 }
 
 /** Every string that the page still holds, after a collection of its garbage. */

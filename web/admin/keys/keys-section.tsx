@@ -1,5 +1,5 @@
 /** The keys of the store: who has one, what it may do, what it did today. */
-import { useState } from 'preact/hooks';
+import { type StateUpdater, useState } from 'preact/hooks';
 import { number, plural } from '../../ui/amounts.ts';
 import { CopyButton } from '../../ui/copy-button.tsx';
 import { TableScroll } from '../../ui/table.tsx';
@@ -15,7 +15,7 @@ import {
   RevokeDialog,
   RotateDialog,
 } from './key-dialogs.tsx';
-import { SecretDialog } from './secret.tsx';
+import { showSecret } from './secret.tsx';
 import { type UsedToday, usedToday } from './used-today.ts';
 
 const POLL_MS = 10_000;
@@ -23,11 +23,10 @@ const MAX_ROWS = 200;
 const COLUMNS = ['Name', 'Key', 'Team', 'Limits', 'Models', 'Expires', 'State', 'Used today (UTC)'];
 const COMMAND = 'llm-serve keys create --name alice --team red';
 
-/** The dialog that is open. A secret is in nothing but this, while it is shown. */
+/** The dialog that is open. */
 type Open =
   | { readonly what: 'new' }
-  | { readonly what: 'details' | 'change' | 'rotate' | 'revoke'; readonly key: KeyView }
-  | { readonly what: 'secret'; readonly made: MadeKey; readonly title: string };
+  | { readonly what: 'details' | 'change' | 'rotate' | 'revoke'; readonly key: KeyView };
 
 export function KeysSection() {
   const asked = useResource(listKeys, { pollMs: POLL_MS });
@@ -174,29 +173,22 @@ function usedInWords(used: UsedToday | undefined): string {
 
 interface OpenDialogProps {
   readonly open: Open | undefined;
-  readonly setOpen: (open: Open | undefined) => void;
+  readonly setOpen: (change: StateUpdater<Open | undefined>) => void;
   readonly onChanged: () => void;
 }
 
 function OpenDialog({ open, setOpen, onChanged }: OpenDialogProps) {
   if (open === undefined) return null;
-  const onClose = () => setOpen(undefined);
-  if (open.what === 'secret') {
-    const { made, title } = open;
-    const until = made.overlap_until;
-    return (
-      <SecretDialog
-        title={title}
-        secret={made.key}
-        note={until === null ? '' : `The secret before is accepted until ${moment(until)} UTC.`}
-        onDone={onClose}
-      />
-    );
-  }
-  const onMade = (title: string) => (made: MadeKey) => {
-    setOpen({ what: 'secret', made, title });
-    onChanged();
-  };
+  // What a dialog began may end when it was cancelled and another one is open: that one stays.
+  const onClose = () => setOpen((now) => (now === open ? undefined : now));
+  const onMade =
+    (title: string) =>
+    ({ key: secret, overlap_until: until }: MadeKey) => {
+      onClose();
+      const note = until === null ? '' : `The secret before is accepted until ${moment(until)} UTC.`;
+      showSecret({ title, secret, note });
+      onChanged();
+    };
   if (open.what === 'new')
     return <NewKeyDialog key="new" onClose={onClose} onMade={onMade('The key is ready')} />;
   const { what, key: shown } = open;

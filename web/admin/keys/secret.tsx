@@ -1,7 +1,8 @@
 /**
  * A secret that was just made, shown once. It lives in the dialog that shows it: nothing else is told it, and it is gone with that.
- * Closing asks once more where it was not copied.
+ * The dialog is no part of a view, and stays when the address changes. Closing asks once more where it was not copied.
  */
+import { render } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { copyText } from '../../ui/copy-button.tsx';
 import { Dialog } from '../../ui/dialog.tsx';
@@ -14,9 +15,20 @@ interface SecretDialogProps {
   readonly onDone: () => void;
 }
 
+/** Also when whoever asked for it has left the section meanwhile. */
+export function showSecret(shown: Omit<SecretDialogProps, 'onDone'>): void {
+  const place = document.body.appendChild(document.createElement('div'));
+  const done = () => {
+    render(null, place);
+    place.remove();
+  };
+  // After the dialog that made it has closed, so that the focus is given back to what opened that one.
+  queueMicrotask(() => render(<SecretDialog {...shown} onDone={done} />, place));
+}
+
 type Copied = 'not yet' | 'copied' | 'failed';
 
-export function SecretDialog({ title, secret, note, onDone }: SecretDialogProps) {
+function SecretDialog({ title, secret, note, onDone }: SecretDialogProps) {
   const [copied, setCopied] = useState<Copied>('not yet');
   const [isWarned, setIsWarned] = useState(false);
   const field = useRef<HTMLInputElement>(null);
