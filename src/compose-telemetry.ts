@@ -3,6 +3,7 @@ import type { openLimits } from './compose-limits.ts';
 import type { createUsage } from './compose-usage.ts';
 import type { ApplicationLog } from './core/log.ts';
 import type { Telemetry } from './core/request-trace.ts';
+import { SharedAnswer } from './core/shared-answer.ts';
 import type { BodyBudget } from './http/body-limits.ts';
 import type { Serving } from './serving/serving.ts';
 import { getsRequests, type Target } from './serving/targets.ts';
@@ -59,6 +60,12 @@ export function createTelemetry(parts: {
       edge: () => ({ connections: openConnections(), bodyBytes: bodyBudget.bytes }),
     },
   });
+  const ownPage = async () => {
+    // All who ask in the same turn share it.
+    await new Promise<void>((resolve) => systemClock.atEndOfTurn(resolve));
+    return metrics.text();
+  };
+  const page = new SharedAnswer(metricsOfAll ?? ownPage);
   return {
     requestEnded: (record) => {
       metrics.requestEnded(record);
@@ -80,7 +87,7 @@ export function createTelemetry(parts: {
     malformedEvent: (model, target) => metrics.malformedEvent(model, target),
     metrics: async () => ({
       contentType: EXPOSITION_TYPE,
-      text: metricsOfAll === undefined ? metrics.text() : await metricsOfAll(),
+      text: await page.get(),
     }),
     read: () => readFamilies(metrics.read()),
   };

@@ -13,6 +13,9 @@ const RELOAD_WITHIN_MS = 30_000;
 /** Whoever asks whether this worker is ready waits no longer. */
 const READINESS_WITHIN_MS = 500;
 
+/** Those of many connections; the answer to each may be large. */
+const MOST_OPEN_QUESTIONS = 256;
+
 interface WorkerViewsOptions {
   readonly send: (message: ViewsToControl) => void;
   /** While it is stalled, it is asked nothing. */
@@ -29,10 +32,10 @@ export function workerViews({ send, pulse, leasesSlots, sharesLimits }: WorkerVi
   readonly asker: Asker<AskedOfControl>;
   readonly live: RemoteLiveFeed;
 } {
-  const asker = new Asker<AskedOfControl>({
+  const asker: Asker<AskedOfControl> = new Asker<AskedOfControl>({
     clock: systemClock,
     send,
-    mayAsk: () => !pulse.isStalled,
+    mayAsk: () => !pulse.isStalled && asker.open < MOST_OPEN_QUESTIONS,
   });
   const live = new RemoteLiveFeed({ asker, send });
   return {

@@ -18,6 +18,7 @@ import {
 import { type AddressRange, clientAddress, isTrustedProxy, limitKey } from './client-address.ts';
 import { type ClientIdentity, type ContextServices, RequestContext } from './context.ts';
 import { type Peer, peerOf } from './peer.ts';
+import { PipelinedRequests } from './pipelined-requests.ts';
 import type { EdgeSettings } from './settings.ts';
 
 interface OpenRequestsOptions {
@@ -47,7 +48,7 @@ interface Connection {
   /** The latest request, where it was answered before it had arrived. */
   unread: IncomingMessage | undefined;
   /** Requests that came before the one ahead of them was answered; undefined: there were none. */
-  pipelined: Set<RequestContext> | undefined;
+  pipelined: PipelinedRequests | undefined;
 }
 
 /** The last byte could not be delivered. */
@@ -86,7 +87,10 @@ export class OpenRequests {
       path: queryAt === -1 ? url : url.slice(0, queryAt),
       awaitsContinue: headers.expect !== undefined && awaitsContinue(request),
     });
-    if (connection.serving !== undefined) notePipelined(connection, context);
+    if (connection.serving !== undefined) {
+      connection.pipelined ??= new PipelinedRequests(request.socket);
+      connection.pipelined.add(context);
+    }
     connection.serving = context;
     connection.opened += 1;
     return context;
@@ -169,7 +173,7 @@ export class OpenRequests {
       connection.serving = undefined;
       connection.unread = request.complete ? undefined : request;
     }
-    connection?.pipelined?.delete(context);
+    connection?.pipelined?.ended(context);
     const end = context.answeredPastResponse;
     const wasDelivered = response.writableFinished && !context.wasCutOff;
     const status = end?.status ?? (wasDelivered ? response.statusCode : CLIENT_LEFT_STATUS);
@@ -193,18 +197,6 @@ export class OpenRequests {
     this.#ended = [];
     for (const report of ended) report();
   };
-}
-
-/** Of an answer that waits for the one ahead of it, Node does not tell that its connection was lost. */
-function notePipelined(connection: Connection, context: RequestContext): void {
-  if (connection.pipelined === undefined) {
-    const pipelined = new Set<RequestContext>();
-    connection.pipelined = pipelined;
-    context.request.socket.once('close', () => {
-      for (const waiting of [...pipelined]) waiting.connectionLost();
-    });
-  }
-  connection.pipelined.add(context);
 }
 
 /** HTTP/1.0 has no 100 Continue: its clients would take it for the answer. */

@@ -30,6 +30,7 @@ import { loopStep } from './loop-detection.ts';
 import { type JoinTrace, OpenRequests } from './open-requests.ts';
 import { crossOriginStep } from './origins.ts';
 import { pages } from './pages.ts';
+import { whenInTurn } from './pipelined-requests.ts';
 import { ProxyHeaders } from './proxy-headers.ts';
 import type { ReadingLines } from './reading-line.ts';
 import { Router } from './router.ts';
@@ -258,7 +259,9 @@ class Edge {
     };
     const done = (value: unknown) => {
       context.body = value;
-      this.#route(context);
+      // The others wait for nobody but this process, and cost no slot: one after another, they cost a client's own connection only.
+      if (context.match?.route.asksModel === true) this.#route(context);
+      else whenInTurn(context, () => this.#route(context));
     };
     try {
       this.#body.read(context, { done, failed });

@@ -4,6 +4,7 @@
  * read is lost, so that is little.
  */
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
+import { SharedAnswer } from '../core/shared-answer.ts';
 import { ProcessSum, type ReadFamily, readFamilies } from './process-sum.ts';
 import { exposition, type MetricFamily } from './prometheus.ts';
 
@@ -23,6 +24,7 @@ const OWN_NAME = 'control';
 export class GatheredMetrics {
   readonly #options: GatheredMetricsOptions;
   readonly #sum = new ProcessSum();
+  readonly #page = new SharedAnswer(() => this.#makePage());
   #scrapedAt: Milliseconds = Number.NEGATIVE_INFINITY;
   #timer: Timer | undefined;
   #isClosed = false;
@@ -35,9 +37,13 @@ export class GatheredMetrics {
   }
 
   /** What `GET /metrics` answers. */
-  async text(): Promise<string> {
-    const { clock, own } = this.#options;
-    this.#scrapedAt = clock.now();
+  text(): Promise<string> {
+    this.#scrapedAt = this.#options.clock.now();
+    return this.#page.get();
+  }
+
+  async #makePage(): Promise<string> {
+    const { own } = this.#options;
     await this.#read();
     this.#sum.set(OWN_NAME, readFamilies(own.read()));
     return exposition(this.#sum.families());

@@ -40,6 +40,11 @@ export class Asker<Table extends Questions<Table>> {
     return this.#isSilent;
   }
 
+  /** So many are not answered yet. */
+  get open(): number {
+    return this.#asked.size;
+  }
+
   /** Rejects with the error of the other side, or with `server_busy` where none comes in time. */
   ask<Name extends keyof Table & string>(
     question: Name,
@@ -102,6 +107,11 @@ export async function answer<Table extends Questions<Table>>(
   } catch (error) {
     send({ type: 'answer', call, failed: sentError(error) });
   }
+}
+
+/** Of a question that could not be answered. */
+export function unanswered(call: number): Answer {
+  return { type: 'answer', call, failed: sentError(noAnswer()) };
 }
 
 function noAnswer(): ServingError {

@@ -8,6 +8,7 @@ import { restartDelayMs } from '../core/restart-delay.ts';
 import type { AcceptedSocket, ConnectionDoor, DoorPlace } from './connection-door.ts';
 import type { ConfigurationText, LifeToControl, StartMessage } from './life-messages.ts';
 import type { ToControl, ToWorker } from './messages.ts';
+import { unanswered } from './questions.ts';
 import type { RunningWorker, WorkerEvents } from './worker-process.ts';
 
 /** A worker that served this long was healthy: its death counts as a first one. */
@@ -20,6 +21,8 @@ const ALL_SERVE_WITHIN_MS: Milliseconds = 10_000;
 /** So much may lie here for a worker that does not read; what tells it only how things are now is left out before. */
 const MAX_UNSENT_BYTES = 64 * 1024 * 1024;
 const MAX_UNSENT_NEWS_BYTES = 1024 * 1024;
+/** With so much, a worker that asks is told that there is no answer now: it does not end by what it asks for. */
+const MAX_UNSENT_ANSWER_BYTES = 8 * 1024 * 1024;
 /** Out of date by the time at which a worker that lags behind would read them; others follow. */
 const NEWS: ReadonlySet<ToWorker['type']> = new Set(['position', 'live-snapshot', 'live-heartbeat']);
 /** After the grace period, for the ends of connections and the last rows of usage. */
@@ -325,7 +328,8 @@ function answered<Accepted>(worker: Worker<Accepted>): void {
 function sendWithin<Accepted>(process: RunningWorker<Accepted>, message: ToWorker): void {
   const { unsentBytes } = process;
   if (unsentBytes > MAX_UNSENT_NEWS_BYTES && NEWS.has(message.type)) return;
+  const isAnswer = message.type === 'answer' && message.failed === undefined;
   if (unsentBytes > MAX_UNSENT_BYTES)
     process.kill(`it did not read ${MAX_UNSENT_BYTES / 1024 / 1024} MiB that it was sent`);
-  else process.send(message);
+  else process.send(isAnswer && unsentBytes > MAX_UNSENT_ANSWER_BYTES ? unanswered(message.call) : message);
 }

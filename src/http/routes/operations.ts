@@ -10,6 +10,7 @@ import type { LeaseState } from '../../serving/lease-state.ts';
 import type { Serving } from '../../serving/serving.ts';
 import type { WorkersState } from '../../serving/workers-state.ts';
 import { type EdgeRoute, pageRoute } from '../context.ts';
+import { ScrapePlaces } from '../scrape-places.ts';
 import { LeasedSlots } from './leased-slots-schema.ts';
 import { SharedLimits } from './shared-limits-schema.ts';
 
@@ -168,6 +169,8 @@ export const DESCRIBED_OPERATIONS: readonly DescribedOperation[] = [
       200: { description: 'Metrics', contentType: 'text/plain', schema: Type.String() },
       401: json(ErrorAnswer),
       403: json(ErrorAnswer),
+      429: json(ErrorAnswer),
+      503: json(ErrorAnswer),
       508: json(ErrorAnswer),
     },
   },
@@ -208,8 +211,10 @@ function workersAnswer({ configured, serving, isStalled }: WorkersState): Static
 }
 
 export function metricsRoutes({ telemetry }: { readonly telemetry: Telemetry }): readonly EdgeRoute[] {
+  const places = new ScrapePlaces();
   return [
     pageRoute(METRICS_PATH, async (context) => {
+      places.take(context);
       const { contentType, text } = await telemetry.metrics();
       context.answer(200, text, contentType);
     }),

@@ -71,3 +71,12 @@ test('a value that is no number is none in the sum either', async () => {
   expect(await value()).toBeNaN();
   metrics.close();
 });
+
+test('all who ask while the others are asked share one page, so that the others are asked once', async () => {
+  const { others, value, reads, metrics } = start();
+  others.set('worker 1', 3);
+  const values = await Promise.all(Array.from({ length: 100 }, () => value()));
+  expect(new Set(values)).toEqual(new Set([3]));
+  expect(reads()).toBe(1);
+  metrics.close();
+});

@@ -245,6 +245,14 @@ describe('a worker that reads nothing', () => {
     expect(at(0).types.slice(1)).toEqual(['granted', 'position']);
   });
 
+  it('is told that there is no answer now to what it asks, instead of an answer that would lie here', async () => {
+    const { at, peers, processes } = await allServe(1);
+    at(0).unsentBytes = 8 * 1024 * 1024 + 1;
+    peers[0]?.send({ type: 'answer', call: 7, answer: 'much' });
+    expect(at(0).received.at(-1)).toMatchObject({ type: 'answer', call: 7, failed: { code: 'server_busy' } });
+    expect(processes).toHaveLength(1);
+  });
+
   it('is killed and replaced when 64 MiB lie here for it', async () => {
     const { at, peers, processes, lines } = await allServe(1);
     at(0).unsentBytes = 64 * 1024 * 1024 + 1;
