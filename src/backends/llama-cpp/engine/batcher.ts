@@ -28,6 +28,10 @@ interface BatcherOptions {
   readonly threads: ThreadGovernor;
   readonly emit: (events: readonly EngineEvent[]) => void;
   readonly onStep: () => void;
+  /** A step computes, and what the one before had to say is on its way: the best moment for other work of this thread. */
+  readonly onDecoding: () => void;
+  /** No step is due any more. */
+  readonly onRest: () => void;
 }
 
 export class Batcher implements EngineWorker<EngineGenerationRequest> {
@@ -53,6 +57,10 @@ export class Batcher implements EngineWorker<EngineGenerationRequest> {
   /** Part of the KV cache that its requests hold, 0 to 1. */
   get kvCacheUsed(): number {
     return this.#pool.used;
+  }
+
+  get isStepping(): boolean {
+    return this.#loop !== undefined;
   }
 
   add(request: EngineGenerationRequest): void {
@@ -108,6 +116,7 @@ export class Batcher implements EngineWorker<EngineGenerationRequest> {
     }
     this.#emit(events);
     this.#loop = undefined;
+    this.#options.onRest();
   }
 
   /** It has a sequence, or is about to get one. */
@@ -175,6 +184,7 @@ export class Batcher implements EngineWorker<EngineGenerationRequest> {
       parts.map(({ chunk }) => chunk),
     );
     this.#emit(before);
+    this.#options.onDecoding();
     try {
       logitIndexes = await decoded;
     } catch (thrown) {

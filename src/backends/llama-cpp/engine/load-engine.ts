@@ -54,6 +54,7 @@ import { LogprobReader, Sampler } from './sampler.ts';
 import { Sequence } from './sequences.ts';
 import { PROMPT_TOKENS_ALONE } from './step-planner.ts';
 import { chooseThreads, coresOfThisProcess, ThreadGovernor } from './threads.ts';
+import { TokenizerTurns } from './tokenizer-turns.ts';
 import {
   badWordTokens,
   createTokenizerHandler,
@@ -160,17 +161,24 @@ async function loadGenerator(loaded: LoadedModel): Promise<LoadedEngine> {
     threads: new ThreadGovernor(threads),
     emit,
     onStep,
+    onDecoding: () => tokenizerTurns.decoding(),
+    onRest: () => tokenizerTurns.rested(),
   });
-  return {
-    batcher,
-    embedder: rejectingWorker(emit, GENERATES_ONLY),
-    tokenize: createTokenizerHandler({
+  const tokenizerTurns = new TokenizerTurns({
+    answer: createTokenizerHandler({
       model,
       vocabularySize,
       encode: (request) => prompts.encode(request).tokens,
       emit,
       onStep,
     }),
+    isStepping: () => batcher.isStepping,
+    now: () => performance.now(),
+  });
+  return {
+    batcher,
+    embedder: rejectingWorker(emit, GENERATES_ONLY),
+    tokenize: (request) => tokenizerTurns.add(request),
     contextSize,
     // Where a template knows no tools, they are spelled out in the messages.
     abilities: ['generate', 'tools', ...(template.supportsReasoning ? (['think'] as const) : [])],

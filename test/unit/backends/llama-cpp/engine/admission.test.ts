@@ -75,6 +75,8 @@ async function ask({ template, says, request = {} }: Asked) {
       promptTokensAlone: 64,
       threads: new ThreadGovernor(1),
       onStep() {},
+      onDecoding() {},
+      onRest() {},
       emit(told) {
         events.push(...told.map(({ event }) => event));
         if (events.some(({ type }) => type === 'finish' || type === 'failed')) resolve();

@@ -52,6 +52,8 @@ function world(options: {
     promptTokensAlone: 64,
     threads: new ThreadGovernor(1),
     onStep() {},
+    onDecoding() {},
+    onRest() {},
     emit(told) {
       events.push(...told);
       for (const wake of waiting.splice(0)) wake();
