@@ -223,6 +223,15 @@ export const ChatBody = Type.Object({
   enable_thinking: Type.Optional(
     Type.Boolean({ description: 'Switches reasoning on or off, where reasoning_effort is not given.' }),
   ),
+  reasoning: Type.Optional(
+    Type.Object(
+      { effort: Type.Optional(Type.Enum([...EFFORT_NAMES])), enabled: Type.Optional(Type.Boolean()) },
+      {
+        additionalProperties: true,
+        description: 'As OpenRouter has it: where reasoning_effort is not given.',
+      },
+    ),
+  ),
   modalities: Type.Optional(
     Type.Array(Type.String(), { description: 'Only ["text"]: audio is not supported.' }),
   ),

@@ -1,5 +1,5 @@
 /**
- * Whether the model is to think: `reasoning_effort`, or one of the switches that clients of other servers know. A switch that is no
+ * Whether the model is to think: `reasoning_effort`, or what clients of other servers send for it. A switch that is no
  * boolean is a matter of the template alone.
  */
 import type { ReasoningEffort } from '../../../core/generation.ts';
@@ -8,7 +8,7 @@ import { EFFORTS } from '../request-fields.ts';
 import type { ChatBody } from './schema.ts';
 
 /** Read here, and also passed by the same name to servers that have them. */
-export const THINKING_FIELDS = ['chat_template_kwargs', 'enable_thinking'] as const;
+export const THINKING_FIELDS = ['chat_template_kwargs', 'enable_thinking', 'reasoning'] as const;
 
 type ThinkingBody = Pick<ChatBody, 'reasoning_effort' | (typeof THINKING_FIELDS)[number]>;
 
@@ -19,13 +19,16 @@ interface Thinking {
 }
 
 export function parseThinking(body: ThinkingBody): Thinking | undefined {
-  const { reasoning_effort: effort, chat_template_kwargs: kwargs, enable_thinking } = body;
+  const { reasoning_effort: effort, chat_template_kwargs: kwargs, enable_thinking, reasoning } = body;
   if (effort !== undefined) return { effort: EFFORTS[effort] };
+  if (reasoning?.effort !== undefined)
+    return { effort: EFFORTS[reasoning.effort], fieldNames: { think: 'reasoning.effort' } };
   const { enable_thinking: first, thinking: second } = (kwargs ?? {}) as Readonly<Record<string, unknown>>;
   return (
     asSwitch('chat_template_kwargs.enable_thinking', first) ??
     asSwitch('chat_template_kwargs.thinking', second) ??
-    asSwitch('enable_thinking', enable_thinking)
+    asSwitch('enable_thinking', enable_thinking) ??
+    asSwitch('reasoning.enabled', reasoning?.enabled)
   );
 }
 

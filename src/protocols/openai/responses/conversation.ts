@@ -214,7 +214,10 @@ class ConversationBuilder {
 }
 
 export function itemReference(path: string): ServingError {
-  return unsupported(path, 'refers to an item by its id, but none is kept here. Send the item itself.');
+  return unsupported(
+    path,
+    'refers to an item by its id, but none is kept here. Send the item itself, as clients do that are told store: false.',
+  );
 }
 
 function newTurn(): Turn {

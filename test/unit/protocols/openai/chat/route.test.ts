@@ -144,6 +144,9 @@ describe('POST /v1/chat/completions', () => {
       [{ chat_template_kwargs: { thinking: true } }, true, 'chat_template_kwargs.thinking'],
       [{ enable_thinking: false }, false, 'enable_thinking'],
       [{ enable_thinking: false, reasoning_effort: 'low' }, 'low', undefined],
+      [{ reasoning: { effort: 'none', exclude: true } }, false, 'reasoning.effort'],
+      [{ reasoning: { enabled: true } }, true, 'reasoning.enabled'],
+      [{ reasoning: { max_tokens: 2000 } }, undefined, undefined],
       [{ chat_template_kwargs: { enable_thinking: 'auto', style: null } }, undefined, undefined],
     ])('with %j thinking is %s', (fields, thinking, field) => {
       const parsed = parseWith(chatRoute, { messages: [{ role: 'user', content: 'a' }], ...fields });
