@@ -1,5 +1,6 @@
 /** The size of a prompt before it is tokenized: an estimate of its tokens, and the bytes that the request holds while it waits. */
 import type { EmbeddingInput } from '../core/backend.ts';
+import { OUTPUT_EXTRAS } from '../core/features.ts';
 import type { GenerationRequest, Image, Message, OutputFormat, ToolUse } from '../core/generation.ts';
 
 /** Of English and most code; of other scripts within a factor of two. The settlement corrects it with the real number. */
@@ -20,7 +21,8 @@ export function promptSizeOf({
   input,
   tools,
   output,
-}: Pick<GenerationRequest, 'input' | 'tools' | 'output'>): PromptSize {
+  extras,
+}: Pick<GenerationRequest, 'input' | 'tools' | 'output' | 'extras'>): PromptSize {
   let promptBytes = 0;
   let messages = 0;
   let images = 0;
@@ -40,6 +42,7 @@ export function promptSizeOf({
     messages = input.messages.length;
     promptBytes += toolBytes(tools);
   }
+  if (extras !== undefined) promptBytes += extraBytes(extras);
   return {
     tokens:
       Math.ceil(promptBytes / BYTES_PER_TOKEN) + TOKENS_PER_MESSAGE * messages + TOKENS_PER_IMAGE * images,
@@ -72,6 +75,20 @@ function imagesOf(message: Message): readonly Image[] {
 /** Templates write the definitions into the prompt, most of them as JSON. */
 function toolBytes(tools: ToolUse | undefined): number {
   return tools === undefined ? 0 : Buffer.byteLength(JSON.stringify(tools.tools));
+}
+
+/**
+ * A template may write any of them into the prompt (`documents`, `chat_template_kwargs`), and which ones does not show here. Numbers and
+ * switches are settings, and what constrains the answer is no part of the prompt.
+ */
+function extraBytes(extras: Readonly<Record<string, unknown>>): number {
+  let bytes = 0;
+  for (const [name, value] of Object.entries(extras)) {
+    if (OUTPUT_EXTRAS.some((constraint) => constraint === name)) continue;
+    if (typeof value === 'string') bytes += Buffer.byteLength(value);
+    else if (typeof value === 'object') bytes += Buffer.byteLength(JSON.stringify(value));
+  }
+  return bytes;
 }
 
 function outputBytes(output: OutputFormat | undefined): number {

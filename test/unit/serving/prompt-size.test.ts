@@ -40,3 +40,20 @@ it('a schema or grammar takes up room in the queue, but none in the prompt', () 
     { bytes: 8, tokens: 6 },
   ]);
 });
+
+it('what a template may write into the prompt counts, also in fields that no protocol knows', () => {
+  const documents = [{ text: 'word '.repeat(1000) }];
+  const bytes = JSON.stringify(documents).length;
+  expect(promptSizeOf({ input, extras: { documents } })).toEqual({
+    bytes: 8 + bytes,
+    tokens: Math.ceil((8 + bytes) / 4) + 4,
+  });
+  expect(promptSizeOf({ input, extras: { chat_template_kwargs: { documents } } }).tokens).toBeGreaterThan(
+    1250,
+  );
+  expect(
+    promptSizeOf({ input: { kind: 'text', prompt: 'abcdefgh' }, extras: { prefix: 'x'.repeat(400) } }).tokens,
+  ).toBe(102);
+  const settings = { repetition_penalty: 1.1, skip_special_tokens: false, guided_json: { type: 'object' } };
+  expect(promptSizeOf({ input, extras: settings })).toEqual({ bytes: 8, tokens: 6 });
+});
