@@ -12,7 +12,7 @@ import type { ConsumedTry } from '../core/consumption.ts';
 import { type ServingError, toServingError } from '../core/errors.ts';
 import {
   type CountedCharges,
-  type LimitedAmounts,
+  type EstimatedAmounts,
   LimitPlan,
   type PlannedCharges,
 } from '../limits/limit-plan.ts';
@@ -54,7 +54,14 @@ interface LimitHolders {
 /** What a request may use of a model. `size` is only asked where something limits it. */
 export interface ReservedWork {
   readonly model: string;
-  readonly size: () => { readonly promptTokens: number; readonly answerTokens: number };
+  readonly size: () => ReservedSize;
+}
+
+interface ReservedSize {
+  readonly promptTokens: number;
+  readonly answerTokens: number;
+  /** The part of `answerTokens` that the client has asked for itself; absent: all of it. */
+  readonly askedAnswerTokens?: number | undefined;
 }
 
 /** Errors before any work was done for the request. */
@@ -258,10 +265,16 @@ export class LimitGate implements RefusalObserver {
   }
 
   #planReservation(context: RequestContext, { model, size }: ReservedWork): PlannedCharges {
-    const amounts = (): LimitedAmounts => {
-      const { promptTokens, answerTokens } = size();
-      const tokens = { promptTokens, cachedTokens: 0, completionTokens: answerTokens };
-      return { tokens: promptTokens + answerTokens, costNano: this.#prices.costNano(model, tokens) };
+    const amounts = (): EstimatedAmounts => {
+      const { promptTokens, answerTokens, askedAnswerTokens } = size();
+      const withAnswerOf = (completionTokens: number) => ({
+        tokens: promptTokens + completionTokens,
+        costNano: this.#prices.costNano(model, { promptTokens, cachedTokens: 0, completionTokens }),
+      });
+      return {
+        expected: withAnswerOf(answerTokens),
+        asked: askedAnswerTokens === undefined ? undefined : withAnswerOf(askedAnswerTokens),
+      };
     };
     return this.#currentPlan().second(context, { model, amounts }, this.#options.clock.wallNow());
   }
@@ -287,14 +300,14 @@ export class LimitGate implements RefusalObserver {
   /** Throws the refusal. */
   #counted(
     context: RequestContext,
-    { rules, charges, scopes }: PlannedCharges,
+    { rules, charges, scopes, isGuess }: PlannedCharges,
     { admission, states }: LimitDecision,
   ): CountedCharges {
     if (admission !== undefined) {
       for (const scope of scopes) this.#options.onDecision(scope, 'allowed');
       return { rules, charges, scopes, states, admission, isSettled: false };
     }
-    const refusal = { rules, charges, scopes, states };
+    const refusal = { rules, charges, scopes, states, isGuess };
     if (context.limits === undefined) context.limits = { first: undefined, second: undefined, refusal };
     else context.limits.refusal = refusal;
     for (const scope of scopes)

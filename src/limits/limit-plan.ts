@@ -46,7 +46,13 @@ export interface LimitedClient {
 /** What is asked of a model, by the estimate. `amounts` is only asked where something limits them. */
 interface LimitedWork {
   readonly model: string;
-  readonly amounts: () => LimitedAmounts;
+  readonly amounts: () => EstimatedAmounts;
+}
+
+export interface EstimatedAmounts {
+  readonly expected: LimitedAmounts;
+  /** The part of it that the client has asked for itself, where the rest is a guess at how long the answer will be. */
+  readonly asked?: LimitedAmounts | undefined;
 }
 
 export interface LimitedAmounts {
@@ -60,6 +66,8 @@ export interface PlannedCharges {
   readonly charges: readonly PlacedCharge[];
   /** Whose limits they are, each once. */
   readonly scopes: readonly LimitScope[];
+  /** Nobody has said how long the answer may be. */
+  readonly isGuess?: boolean | undefined;
 }
 
 /** What a decision was about, and what it says remains. */
@@ -159,7 +167,7 @@ export class LimitPlan {
   /** A model answered that was not asked for: what it used is counted in its limits, without a bound. */
   afterwards(model: string, amounts: LimitedAmounts, wallNow: Milliseconds): readonly Charge[] {
     const used = onlyUsed(this.#planOfModel(model, this.periods(wallNow)));
-    return withAmounts(used, amounts).charges.map(({ counter, bound, amount, place }) => ({
+    return withAmounts(used, { expected: amounts }).charges.map(({ counter, bound, amount, place }) => ({
       counter,
       bound: { ...bound, limit: NO_LIMIT },
       amount,
@@ -268,14 +276,24 @@ function joined(parts: readonly PlannedCharges[]): PlannedCharges {
   };
 }
 
-function withAmounts({ rules, charges, scopes }: PlannedCharges, amounts: LimitedAmounts): PlannedCharges {
+/**
+ * A limit never refuses what is only a guess for good: where that is above it, and what was asked for is not, all of the limit is reserved,
+ * which is admitted as soon as nothing else is counted.
+ */
+function withAmounts(
+  { rules, charges, scopes }: PlannedCharges,
+  { expected, asked }: EstimatedAmounts,
+): PlannedCharges {
   const changed: PlacedCharge[] = [];
   for (let index = 0; index < rules.length; index += 1) {
     const [rule, charge] = [rules[index], charges[index]];
     if (rule === undefined || charge === undefined) continue;
-    changed.push(charge.withAmount(amountOf(rule, amounts)));
+    const { limit } = charge.bound;
+    const amount = amountOf(rule, expected);
+    const isTooMuch = amount > limit && asked !== undefined && amountOf(rule, asked) <= limit;
+    changed.push(charge.withAmount(isTooMuch ? limit : amount));
   }
-  return { rules, charges: changed, scopes };
+  return { rules, charges: changed, scopes, isGuess: asked !== undefined };
 }
 
 function scopesOf(rules: readonly LimitRule[]): readonly LimitScope[] {

@@ -13,6 +13,8 @@ interface Refusal {
   readonly amount: number;
   /** Of a budget. */
   readonly endsAt: number | undefined;
+  /** Nobody has said how long the answer may be. */
+  readonly isGuess: boolean;
 }
 
 /** A budget is not used up while requests under way hold what is missing. */
@@ -34,7 +36,8 @@ export function refusalOf(
     rules,
     charges,
     states,
-  }: Pick<PlannedCharges, 'rules' | 'charges'> & { readonly states: readonly CounterState[] },
+    isGuess = false,
+  }: Pick<PlannedCharges, 'rules' | 'charges' | 'isGuess'> & { readonly states: readonly CounterState[] },
   currency: string,
 ): ServingError {
   let longest: Refusal | undefined;
@@ -43,14 +46,14 @@ export function refusalOf(
     if (state === undefined || charge === undefined || state.retryInMs === 0) continue;
     if (longest !== undefined && longest.state.retryInMs >= state.retryInMs) continue;
     const endsAt = charge.bound.kind === 'period' ? charge.bound.endsAt : undefined;
-    longest = { rule, state, amount: charge.amount, endsAt };
+    longest = { rule, state, amount: charge.amount, endsAt, isGuess };
   }
   // A store that admits nothing, though all limits would.
   return longest === undefined ? new ServingError('store_unavailable') : errorOf(longest, currency);
 }
 
 function errorOf(refusal: Refusal, currency: string): ServingError {
-  const { rule, state, amount, endsAt } = refusal;
+  const { rule, state, amount, endsAt, isGuess } = refusal;
   const { holder, name, span } = rule;
   const code = span.kind === 'period' && !isOnlyHeld(refusal) ? 'budget_exceeded' : 'rate_limited';
   const whose = `${name} of ${HOLDERS[holder.scope](holder.name)}`;
@@ -66,9 +69,12 @@ function errorOf(refusal: Refusal, currency: string): ServingError {
     });
   }
   const retryAfterSeconds = Math.max(1, Math.ceil(state.retryInMs / 1000));
+  const less = isGuess
+    ? 'as its answer has no bound: set max_tokens'
+    : 'less with a smaller bound of the answer';
   const left =
     state.remaining > 0
-      ? ` Left beside what requests under way may use: ${amountText(rule, state.remaining, currency)}; this one may use ${amountText(rule, amount, currency)}, less with a smaller bound of the answer.`
+      ? ` Left beside what requests under way may use: ${amountText(rule, state.remaining, currency)}; this one may use ${amountText(rule, amount, currency)}, ${less}.`
       : '';
   const held = isOnlyHeld(refusal) ? ' with what requests under way may use' : '';
   const reached = state.remaining > 0 ? 'is too low for the request now' : `is reached${held}`;

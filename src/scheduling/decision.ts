@@ -148,6 +148,8 @@ export interface Settlement {
   readonly answerTokens: number;
   /** The part of the prompt that was cached; it is not charged. */
   readonly cachedTokens?: number;
+  /** The answer reached the bound that its client had set: how long it would have been is not known. */
+  readonly isCut?: boolean;
   /** From the grant to the first token; undefined where there was none, or its time is not known. */
   readonly firstTokenMs: Milliseconds | undefined;
 }

@@ -5,9 +5,13 @@
 import type { Milliseconds } from '../core/clock.ts';
 import type { QueueEntry, Settlement } from './decision.ts';
 import type { QueuedRequest } from './queued-request.ts';
+import { RecentLengths } from './recent-lengths.ts';
 import type { Work } from './work.ts';
 
-/** Tokens of an answer whose client set no bound, before the model has answered anything. */
+/**
+ * Tokens of an answer whose client set no bound, before the model has answered anything. Limits never reserve less for one: what came before
+ * it may have been short because clients wanted it so.
+ */
 const ASSUMED_ANSWER_TOKENS = 256;
 /** Time kept for an answer before its deadline: a little more than predicted, plus twice the usual error. */
 const SERVICE_ALLOWANCE = 1.1;
@@ -19,19 +23,26 @@ const MAX_CHARGE_TOKENS = 10_000_000;
 /** One prediction in so many is compared with the actual wait. */
 const PREDICTION_SAMPLE = 16;
 
-/** `usual`: the mean of recent answers; absent: there were none. */
-export function chargedAnswerTokens(
-  { maxTokens, maxTokensIsDefault }: Pick<QueueEntry, 'maxTokens' | 'maxTokensIsDefault'>,
-  usual: number = ASSUMED_ANSWER_TOKENS,
+/** What is known of an answer's length before it begins. */
+export interface AnswerBound extends Pick<QueueEntry, 'maxTokens' | 'maxTokensIsDefault'> {
+  readonly minTokens?: number | undefined;
+}
+
+/** What limits reserve. `most`: as long as most recent answers were at most; absent: there were none. */
+export function reservedAnswerTokens(
+  { maxTokens, maxTokensIsDefault, minTokens = 0 }: AnswerBound,
+  most: number = ASSUMED_ANSWER_TOKENS,
 ): number {
-  if (maxTokens === undefined) return Math.round(usual);
-  return maxTokensIsDefault ? Math.round(Math.min(maxTokens, usual)) : Math.min(maxTokens, MAX_CHARGE_TOKENS);
+  if (maxTokens !== undefined && !maxTokensIsDefault) return Math.min(maxTokens, MAX_CHARGE_TOKENS);
+  const estimated = Math.min(maxTokens ?? MAX_CHARGE_TOKENS, Math.max(most, ASSUMED_ANSWER_TOKENS));
+  return Math.max(estimated, Math.min(minTokens, MAX_CHARGE_TOKENS));
 }
 
 export class LatencyEstimator {
   readonly #serviceTime = new ServiceTime();
   readonly #predictor = new WaitPredictor(this.#serviceTime);
   readonly #answerTokens = new MovingAverage(ASSUMED_ANSWER_TOKENS);
+  readonly #recentLengths = new RecentLengths();
   #longestAnswerTokens = ASSUMED_ANSWER_TOKENS;
 
   /** Enough has been learned to reject requests by its estimates. */
@@ -51,9 +62,17 @@ export class LatencyEstimator {
     readonly expected: number;
     readonly charged: number;
   } {
-    const charged = chargedAnswerTokens({ maxTokens, maxTokensIsDefault }, this.#answerTokens.value);
-    if (maxTokens === undefined || maxTokensIsDefault) return { expected: charged, charged };
-    return { expected: Math.min(maxTokens, Math.ceil(this.#longestAnswerTokens)), charged };
+    if (maxTokens === undefined || maxTokensIsDefault) {
+      const usual = Math.round(Math.min(maxTokens ?? Number.POSITIVE_INFINITY, this.#answerTokens.value));
+      return { expected: usual, charged: usual };
+    }
+    const expected = Math.min(maxTokens, Math.ceil(this.#longestAnswerTokens));
+    return { expected, charged: Math.min(maxTokens, MAX_CHARGE_TOKENS) };
+  }
+
+  /** For limits. With a margin, as a mean would be exceeded by many answers, and by those that a client makes longer than usual. */
+  reservedAnswerTokens(bound: AnswerBound): number {
+    return reservedAnswerTokens(bound, this.#recentLengths.most);
   }
 
   /**
@@ -94,9 +113,8 @@ export class LatencyEstimator {
   ended(granted: QueuedRequest, settlement: Settlement, durationMs: Milliseconds): void {
     const isComplete = settlement.outcome === 'completed';
     const answers = granted.entry.maxTokens !== 0;
-    // An answer that was cut off counts only if it was longer, or took longer, than expected.
-    if (answers && (isComplete || settlement.answerTokens > granted.answerTokens))
-      this.#learnLength(settlement.answerTokens);
+    if (answers) this.#learnLength(settlement.answerTokens, isComplete && settlement.isCut !== true);
+    // What was cut off took at least that long.
     const ranLong = settlement.outcome === 'cancelled' && durationMs > this.#serviceTime.of(granted);
     if (!isComplete && !ranLong) return;
     // Cut off before its first token: all of its time was spent on that. Complete without one: it was not streamed.
@@ -104,8 +122,15 @@ export class LatencyEstimator {
     this.#serviceTime.record({ work: granted, durationMs, firstTokenMs });
   }
 
-  #learnLength(answerTokens: number): void {
-    this.#answerTokens.add(answerTokens);
+  /**
+   * One that its client cut off would have been at least as long: it says something only where that is longer than assumed. So no client
+   * makes the answers of others, or its own next ones, look shorter than they are.
+   */
+  #learnLength(answerTokens: number, isWhole: boolean): void {
+    const saysMore = (assumed: number) => isWhole || answerTokens > assumed;
+    if (saysMore(this.#answerTokens.value)) this.#answerTokens.add(answerTokens);
+    if (saysMore(this.#recentLengths.most ?? ASSUMED_ANSWER_TOKENS)) this.#recentLengths.add(answerTokens);
+    if (!saysMore(this.#longestAnswerTokens)) return;
     const forgotten = MAX_DECAY * (this.#longestAnswerTokens - answerTokens);
     this.#longestAnswerTokens = Math.max(answerTokens, this.#longestAnswerTokens - forgotten);
   }

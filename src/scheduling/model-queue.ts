@@ -22,7 +22,7 @@ import type {
   TargetId,
   TargetNeeds,
 } from './decision.ts';
-import { LatencyEstimator, type ServiceLoad, type WorkAhead } from './latency-estimator.ts';
+import { type AnswerBound, LatencyEstimator, type ServiceLoad, type WorkAhead } from './latency-estimator.ts';
 import { BATCH_POLICIES, type BatchPolicy, closeAll, ORDER_POLICIES, type OrderPolicy } from './policies.ts';
 import { PrefixAffinity } from './prefix-affinity.ts';
 import { type WaitingView, waitingReason } from './queue-view.ts';
@@ -120,8 +120,8 @@ export class ModelQueue {
     return this.waiting === 0 && this.#slots.isUnused;
   }
 
-  chargedAnswerTokens(bound: Pick<QueueEntry, 'maxTokens' | 'maxTokensIsDefault'>): number {
-    return this.#estimator.answerTokens(bound).charged;
+  reservedAnswerTokens(bound: AnswerBound): number {
+    return this.#estimator.reservedAnswerTokens(bound);
   }
 
   enqueue(entry: QueueEntry, now: Milliseconds): void {

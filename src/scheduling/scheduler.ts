@@ -18,6 +18,7 @@ import type {
   SlotLease,
   TargetNeeds,
 } from './decision.ts';
+import type { AnswerBound } from './latency-estimator.ts';
 import { ModelQueue } from './model-queue.ts';
 import type { WaitingView } from './queue-view.ts';
 import { ServerLoad } from './server-load.ts';
@@ -139,9 +140,9 @@ export class Scheduler {
     return this.#queues.get(model)?.alternative(needs);
   }
 
-  /** What an answer with that bound is charged. */
-  chargedAnswerTokens(model: ModelId, bound: Pick<QueueEntry, 'maxTokens' | 'maxTokensIsDefault'>): number {
-    return this.#queue(model).chargedAnswerTokens(bound);
+  /** What limits reserve for an answer with that bound. */
+  reservedAnswerTokens(model: ModelId, bound: AnswerBound): number {
+    return this.#queue(model).reservedAnswerTokens(bound);
   }
 
   waiting(model: ModelId): { readonly requests: number; readonly sizeBytes: number } {

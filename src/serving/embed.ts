@@ -65,6 +65,7 @@ class EmbeddingAttempt implements SlotWork {
   readonly prefix = undefined;
   readonly used = { promptTokens: 0, cachedTokens: 0, answerTokens: 0 };
   readonly hasBegun = false;
+  readonly isCut = false;
   readonly firstTokenAt = undefined;
   readonly deadlineAdvice = DEADLINE_ADVICE;
   readonly #call: EmbeddingCall;

@@ -80,6 +80,7 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
   #watch: ProgressWatch | undefined;
   #firstTokenAt: Milliseconds | undefined;
   #hasBegun = false;
+  #isCut = false;
 
   constructor(call: GenerationCall, owner: AttemptOwner, services: GenerationServices) {
     this.#call = call;
@@ -113,6 +114,10 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
 
   get hasBegun(): boolean {
     return this.#hasBegun;
+  }
+
+  get isCut(): boolean {
+    return this.#isCut;
   }
 
   get firstTokenAt(): Milliseconds | undefined {
@@ -178,6 +183,7 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
     this.#watch?.progressed(now, { isToken: event.type !== 'start' });
     if (event.type === 'finish') {
       this.#watch?.stop();
+      this.#isCut = event.reason === 'length' && hasOwnBound(this.#call.request);
       // Before its client has the answer, and may ask again. One that ended by itself leaves nothing at the backend.
       slot.complete(isBeyondLimit ? this.#generation?.released : undefined);
     }
@@ -274,4 +280,9 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
     const usage = { promptTokens, cachedTokens, completionTokens: answerTokens };
     return { type: 'finish', reason: 'length', usage };
   }
+}
+
+/** Not the server's default, which cuts all answers alike. */
+function hasOwnBound({ limits: { maxTokens, maxTokensIsDefault } }: GenerationRequest): boolean {
+  return maxTokens !== undefined && maxTokensIsDefault !== true;
 }

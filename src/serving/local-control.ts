@@ -4,7 +4,8 @@ import type { ServingError } from '../core/errors.ts';
 import type { FailureCause } from '../core/failure.ts';
 import type { ModelId } from '../core/generation.ts';
 import type { Log } from '../core/log.ts';
-import type { QueueEntry, SchedulerOptions } from '../scheduling/decision.ts';
+import type { SchedulerOptions } from '../scheduling/decision.ts';
+import type { AnswerBound } from '../scheduling/latency-estimator.ts';
 import { Scheduler } from '../scheduling/scheduler.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { LeavingTargets } from './leaving-targets.ts';
@@ -119,8 +120,8 @@ export class LocalControl implements ServingControl {
   readonly onRequestFailed: ServingControl['onRequestFailed'] = (request, targetsAsked) =>
     this.#monitors.failed(request, targetsAsked);
 
-  chargedAnswerTokens(model: ModelId, bound: Pick<QueueEntry, 'maxTokens' | 'maxTokensIsDefault'>): number {
-    return this.#scheduler.chargedAnswerTokens(model, bound);
+  reservedAnswerTokens(model: ModelId, bound: AnswerBound): number {
+    return this.#scheduler.reservedAnswerTokens(model, bound);
   }
 
   loadOf(model: ModelId): Omit<ModelLoad, 'model'> {

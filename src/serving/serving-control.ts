@@ -6,7 +6,7 @@ import type { Milliseconds } from '../core/clock.ts';
 import type { ServingError } from '../core/errors.ts';
 import type { FailureCause } from '../core/failure.ts';
 import type { ModelId } from '../core/generation.ts';
-import type { QueueEntry } from '../scheduling/decision.ts';
+import type { AnswerBound } from '../scheduling/latency-estimator.ts';
 import type { SlotQueue } from './slot-queue.ts';
 import type { Target, Targets } from './targets.ts';
 
@@ -40,8 +40,8 @@ export interface ServingControl {
   leavingOf(model: ModelId): readonly Target[];
   /** Takes a target out of service, or back. */
   setDrained(target: Target, isDrained: boolean): void;
-  /** What an answer with that bound is charged. */
-  chargedAnswerTokens(model: ModelId, bound: Pick<QueueEntry, 'maxTokens' | 'maxTokensIsDefault'>): number;
+  /** What limits reserve for an answer with that bound. */
+  reservedAnswerTokens(model: ModelId, bound: AnswerBound): number;
   loadOf(model: ModelId): Omit<ModelLoad, 'model'>;
   /** `error` undefined: it succeeded; one without `failure` says nothing of the target. */
   onAttemptEnded(target: Target, error: ServingError | undefined, ended: EndedTry): void;

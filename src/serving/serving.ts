@@ -232,10 +232,10 @@ export class Serving {
     return sharedAs === undefined ? undefined : this.#options.leases?.of(sharedAs);
   }
 
-  /** Tokens that the answer is charged for before it is known: its bound, or without one as long as answers of late. */
-  chargedAnswerTokens({ model, limits }: Pick<GenerationRequest, 'model' | 'limits'>): number {
-    const { maxTokens, maxTokensIsDefault = false } = limits;
-    return this.#control.chargedAnswerTokens(model, { maxTokens, maxTokensIsDefault });
+  /** Tokens that limits reserve for the answer: its bound, or without one as many as most answers of late had at most. */
+  reservedAnswerTokens({ model, limits }: Pick<GenerationRequest, 'model' | 'limits'>): number {
+    const { maxTokens, maxTokensIsDefault = false, minTokens } = limits;
+    return this.#control.reservedAnswerTokens(model, { maxTokens, maxTokensIsDefault, minTokens });
   }
 
   embed(call: EmbeddingCall): Promise<Embeddings> {

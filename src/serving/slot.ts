@@ -75,6 +75,8 @@ export interface SlotWork {
   readonly hasBegun: boolean;
   /** Read when the work ends. */
   readonly firstTokenAt: Milliseconds | undefined;
+  /** The answer reached the bound that its client had set. Read when the work ends. */
+  readonly isCut: boolean;
   /** Completes the message of the deadline's error. */
   readonly deadlineAdvice: string;
   /** The slot has been granted. The work ends with `slot.complete` or `slot.fail`. */
@@ -353,7 +355,7 @@ function outcomeOf(error: ServingError | undefined): AttemptOutcome {
 
 function settlementOf(
   outcome: Outcome,
-  { used: { promptTokens, cachedTokens, answerTokens }, firstTokenAt }: SlotWork,
+  { used: { promptTokens, cachedTokens, answerTokens }, firstTokenAt, isCut }: SlotWork,
   { attempt, isTimed }: { readonly attempt: Attempt | undefined; readonly isTimed: boolean },
 ): Settlement {
   return {
@@ -361,6 +363,7 @@ function settlementOf(
     promptTokens,
     cachedTokens,
     answerTokens,
+    isCut,
     firstTokenMs:
       isTimed && attempt !== undefined && firstTokenAt !== undefined
         ? firstTokenAt - attempt.startedAt

@@ -8,8 +8,8 @@ import type { ServingError } from '../core/errors.ts';
 import type { FailureCause } from '../core/failure.ts';
 import type { ModelId } from '../core/generation.ts';
 import type { Log } from '../core/log.ts';
-import type { Alternative, QueueEntry, TargetId, TargetNeeds } from '../scheduling/decision.ts';
-import { chargedAnswerTokens } from '../scheduling/latency-estimator.ts';
+import type { Alternative, TargetId, TargetNeeds } from '../scheduling/decision.ts';
+import { type AnswerBound, reservedAnswerTokens } from '../scheduling/latency-estimator.ts';
 import { mayBeOfRequest } from '../scheduling/suspect-faults.ts';
 import { alternativeAmong, type OfferedTarget } from '../scheduling/target.ts';
 import { schedulerTarget } from '../serving/scheduler-target.ts';
@@ -48,6 +48,7 @@ export class RemoteControl implements ServingControl {
   readonly #failed: FailedRequests;
   /** As told last; of no target that has been removed. */
   readonly #told = new Map<TargetId, SentTarget>();
+  /** As long as most recent answers were at most. */
   readonly #answerTokens = new Map<ModelId, number>();
   #targets: Targets;
   #noteInformed: () => void = () => {};
@@ -135,8 +136,8 @@ export class RemoteControl implements ServingControl {
     this.#options.send({ type: 'set-drained', target: id, isDrained });
   }
 
-  chargedAnswerTokens(model: ModelId, bound: Pick<QueueEntry, 'maxTokens' | 'maxTokensIsDefault'>): number {
-    return chargedAnswerTokens(bound, this.#answerTokens.get(model));
+  reservedAnswerTokens(model: ModelId, bound: AnswerBound): number {
+    return reservedAnswerTokens(bound, this.#answerTokens.get(model));
   }
 
   /** Of this worker's requests. */

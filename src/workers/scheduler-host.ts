@@ -161,7 +161,7 @@ export class SchedulerHost {
     this.#lengthsToldAt = this.#options.clock.now();
     const { control, targets } = this.#options;
     for (const model of targets().models) {
-      const tokens = control.chargedAnswerTokens(model, { maxTokens: undefined, maxTokensIsDefault: false });
+      const tokens = control.reservedAnswerTokens(model, { maxTokens: undefined, maxTokensIsDefault: false });
       if (this.#answerTokens.get(model) === tokens) continue;
       this.#answerTokens.set(model, tokens);
       this.#sendAll({ type: 'answer-length', model, tokens });

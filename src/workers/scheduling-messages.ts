@@ -81,5 +81,5 @@ export type SchedulingToWorker =
   | { readonly type: 'target-removed'; readonly target: TargetId }
   /** Whether requests wait for the model: then a slot that is given back is needed at once. */
   | { readonly type: 'contended'; readonly model: ModelId; readonly isContended: boolean }
-  /** What an answer without a bound of its own is charged now. */
+  /** What limits reserve now for an answer without a bound of its own. */
   | { readonly type: 'answer-length'; readonly model: ModelId; readonly tokens: number };

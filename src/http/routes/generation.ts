@@ -69,9 +69,16 @@ function workOf({ requests }: ParsedGeneration, serving: Serving): ReservedWork 
       let [promptTokens, answerTokens] = [0, 0];
       for (const request of requests) {
         promptTokens += promptSizeOf(request).tokens;
-        answerTokens += serving.chargedAnswerTokens(request);
+        answerTokens += serving.reservedAnswerTokens(request);
       }
-      return { promptTokens, answerTokens };
+      // All choices have the same limits.
+      const { maxTokens, maxTokensIsDefault = false, minTokens = 0 } = first.limits;
+      const isGuess = maxTokens === undefined || maxTokensIsDefault;
+      return {
+        promptTokens,
+        answerTokens,
+        askedAnswerTokens: isGuess ? minTokens * requests.length : undefined,
+      };
     },
   };
 }

@@ -41,7 +41,7 @@ describe('a request', () => {
       'address:1.2.3.4:requests_per_minute',
     ]);
     expect(first.scopes).toEqual(['key', 'team', 'all', 'address']);
-    const amounts = () => ({ tokens: 7, costNano: 9 });
+    const amounts = () => ({ expected: { tokens: 7, costNano: 9 } });
     const plan = new LimitPlan({ ...NONE, ...settings });
     const client = { caller: alice, addressKey: '1.2.3.4' };
     expect(counters(plan.second(client, { model: 'm', amounts }, NOON))).toEqual([
@@ -49,11 +49,32 @@ describe('a request', () => {
     ]);
   });
 
+  it('reserves no more than a limit allows for an answer whose length is only a guess, so that it is admitted where nothing is counted', () => {
+    const plan = new LimitPlan({ ...NONE, all: { tokens_per_minute: 100, token_budget_per_day: 1000 } });
+    const reserved = (asked: number | undefined) => {
+      const amounts = () => ({
+        expected: { tokens: 500, costNano: 0 },
+        asked: asked === undefined ? undefined : { tokens: asked, costNano: 0 },
+      });
+      const { charges, isGuess } = plan.second(
+        { caller: undefined, addressKey: 'a' },
+        { model: 'm', amounts },
+        NOON,
+      );
+      return [charges.map(({ amount }) => amount), isGuess];
+    };
+    expect(reserved(10)).toEqual([[100, 500], true]);
+    expect(reserved(100)).toEqual([[100, 500], true]);
+    // What was asked for is too much itself.
+    expect(reserved(101)).toEqual([[500, 500], true]);
+    expect(reserved(undefined)).toEqual([[500, 500], false]);
+  });
+
   it('has its amounts counted once they are known; before, something must remain', () => {
     const settings = { all: { tokens_per_minute: 100, budget_per_day: 2, requests_per_day: 3 } };
     expect(planned(settings).charges.map(({ amount }) => amount)).toEqual([1, 0, 0]);
     const plan = new LimitPlan({ ...NONE, ...settings });
-    const amounts = () => ({ tokens: 7, costNano: 9 });
+    const amounts = () => ({ expected: { tokens: 7, costNano: 9 } });
     const { charges } = plan.second({ caller: undefined, addressKey: 'a' }, { model: 'm', amounts }, NOON);
     expect(charges).toMatchObject([
       { counter: 'all:tokens_per_minute', amount: 7 },

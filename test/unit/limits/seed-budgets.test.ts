@@ -80,7 +80,7 @@ it('names the counters that limits ask for', async () => {
     ...{ id: 'key_1', name: 'alice', source: 'store', team: 'red', labels: {}, models: undefined },
     ...{ highestPriority: undefined, limits: {}, mayAdmin: false },
   };
-  const amounts = () => ({ tokens: 1, costNano: 1 });
+  const amounts = () => ({ expected: { tokens: 1, costNano: 1 } });
   const { charges } = plan.second({ caller, addressKey: 'a' }, { model: 'm', amounts }, NOW);
   expect(charges.map(({ counter }) => counter).sort()).toEqual(Object.keys(counters).sort());
 });

@@ -206,3 +206,69 @@ describe('the learned service time', () => {
     expect(time.of(work)).toBeCloseTo(400);
   });
 });
+
+describe('what limits reserve for an answer without a bound of its own', () => {
+  const ANY = { maxTokens: undefined, maxTokensIsDefault: false };
+  const LONG = { maxTokens: 100_000, maxTokensIsDefault: false };
+
+  function served() {
+    const scheduler = new Scheduler(SCHEDULER);
+    scheduler.setTarget({ id: 't', model: 'm', slots: 1, state: 'ready' }, 0);
+    let served = 0;
+    const answer = (bound: typeof ANY | typeof LONG, answerTokens: number, how: Partial<Settlement> = {}) => {
+      const id = `r${++served}`;
+      scheduler.enqueue(entry(id, { ...bound, expiresAt: FAR }), served);
+      scheduler.tick(served);
+      const settlement = { outcome: 'completed', promptTokens: 1, answerTokens, firstTokenMs: 1 } as const;
+      scheduler.release(id, { ...settlement, ...how }, served);
+    };
+    const reserved = (bound: Parameters<Scheduler['reservedAnswerTokens']>[1] = ANY) =>
+      scheduler.reservedAnswerTokens('m', bound);
+    return { scheduler, answer, reserved };
+  }
+
+  it('is as much as nine of ten answers of late had at most', () => {
+    const { answer, reserved } = served();
+    expect(reserved()).toBe(256);
+    for (let index = 1; index <= 100; index += 1) answer(ANY, 100 * index);
+    expect(reserved()).toBe(9000);
+    for (let index = 0; index < 50; index += 1) answer(ANY, 300);
+    expect(reserved()).toBe(9000);
+    for (let index = 0; index < 50; index += 1) answer(ANY, 300);
+    expect(reserved()).toBe(300);
+  });
+
+  it('is not lowered by answers that their clients cut off, and never below what is assumed without any', () => {
+    const { answer, reserved } = served();
+    for (let index = 0; index < 20; index += 1) answer(ANY, 3000);
+    for (let index = 0; index < 200; index += 1) {
+      answer({ maxTokens: 1, maxTokensIsDefault: false }, 1, { isCut: true });
+      answer(ANY, 2, { outcome: 'cancelled' });
+    }
+    expect(reserved()).toBe(3000);
+    // One that was cut off would have been at least as long.
+    for (let index = 0; index < 100; index += 1) answer(LONG, 4000, { isCut: true });
+    expect(reserved()).toBe(4000);
+    for (let index = 0; index < 100; index += 1) answer(LONG, 1);
+    expect(reserved()).toBe(256);
+  });
+
+  it('is no more than the default of the server, at least what the client asks for, and the bound of one that has set it', () => {
+    const { answer, reserved } = served();
+    for (let index = 0; index < 20; index += 1) answer(ANY, 3000);
+    expect(reserved({ maxTokens: 50, maxTokensIsDefault: true })).toBe(50);
+    expect(reserved({ ...ANY, minTokens: 5000 })).toBe(5000);
+    expect(reserved({ maxTokens: 7, maxTokensIsDefault: false, minTokens: 7 })).toBe(7);
+    expect(reserved(LONG)).toBe(100_000);
+  });
+
+  it('lets shares go by the mean, which answers that were cut off do not lower either', () => {
+    const { scheduler, answer } = served();
+    for (let index = 0; index < 20; index += 1) answer(ANY, 3000);
+    for (let index = 0; index < 200; index += 1)
+      answer({ maxTokens: 1, maxTokensIsDefault: false }, 1, { isCut: true });
+    scheduler.enqueue(entry('next', { ...ANY, promptTokens: 1, expiresAt: FAR }), 1000);
+    scheduler.tick(1000);
+    expect(scheduler.usedOf({ id: 't', model: 'm' }).tokens).toBe(3001);
+  });
+});

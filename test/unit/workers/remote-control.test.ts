@@ -330,8 +330,8 @@ describe('what a worker knows of the targets', () => {
       { maxTokens: 1000, maxTokensIsDefault: true },
       { maxTokens: 2_000_000_000, maxTokensIsDefault: false },
     ];
-    const charged = (from: Pick<RemoteControl, 'chargedAnswerTokens'>) =>
-      bounds.map((bound) => from.chargedAnswerTokens('m', bound));
+    const charged = (from: Pick<RemoteControl, 'reservedAnswerTokens'>) =>
+      bounds.map((bound) => from.reservedAnswerTokens('m', bound));
     expect(charged(control)).toEqual(charged(side.local));
     for (const answerTokens of [10, 500, 3, 77]) {
       control.slotQueue.enter(entry(control.slotQueue.newEntryId()), {
