@@ -254,6 +254,21 @@ test('one of those who wait or run is cancelled, and told so', async (context) =
   await poll(() => text(page)).toContain('Nothing runs.');
 });
 
+test('the audit log that stays open has every entry, however many are made meanwhile', async (context) => {
+  const server = await startAdmin();
+  await makeKey(server, { name: 'first' });
+  const page = await openAdmin(context, server, 'audit');
+  await poll(() => rows(page)).toHaveLength(1);
+  for (let made = 0; made < 70; made += 1) await makeKey(server, { name: `key ${made}` });
+  await poll(() => rows(page)).toHaveLength(71);
+  expect((await rows(page)).at(-1)).toContain('first');
+  expect(await page.getByRole('button', { name: 'Older entries' }).count()).toBe(0);
+  await page.reload();
+  await poll(() => rows(page)).toHaveLength(50);
+  await press(page, 'Older entries');
+  await poll(() => rows(page)).toHaveLength(71);
+});
+
 test('the configuration is filtered, its secrets are hidden, and a reload says what it changed', async (context) => {
   const server = await startAdmin('--auth.admin-keys', '["a-key-of-an-admin"]');
   const page = await openAdmin(context, server, 'configuration', { expects: [/401|422/] });

@@ -1,17 +1,23 @@
 /** What administrators did, the newest first. */
-import { useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import { TableScroll } from '../ui/table.tsx';
 import { ActionFailure, useAction } from './action.tsx';
 import { type AuditEntry, listAudit } from './api.ts';
+import { AuditPages, auditKey, type KnownEntries } from './audit-pages.ts';
 import { Filter } from './filter.tsx';
 import { Loaded, useResource } from './loaded.tsx';
 import { fits } from './words.ts';
 
 const POLL_MS = 5_000;
-const PAGE = 50;
 
 export function AuditSection() {
-  const asked = useResource((options) => listAudit({ limit: PAGE }, options), { pollMs: POLL_MS });
+  const pages = useMemo(() => new AuditPages(listAudit), []);
+  const asked = useResource((options) => pages.newest(options), { pollMs: POLL_MS });
+  const more = async () => {
+    await pages.older({});
+    asked.reload();
+    return '';
+  };
   const [filter, setFilter] = useState('');
   return (
     <section aria-labelledby="admin-audit">
@@ -20,8 +26,8 @@ export function AuditSection() {
         <Filter label="Filter the audit log" value={filter} onInput={setFilter} />
       </div>
       <Loaded asked={asked}>
-        {(newest) =>
-          newest.length === 0 ? (
+        {(known) =>
+          known.entries.length === 0 ? (
             <div class="admin-empty">
               <p>
                 Nothing was changed yet. Each change of a key, a target, the queue or the configuration leaves
@@ -29,7 +35,7 @@ export function AuditSection() {
               </p>
             </div>
           ) : (
-            <Entries newest={newest} filter={filter} />
+            <Entries known={known} filter={filter} more={more} />
           )
         }
       </Loaded>
@@ -37,28 +43,22 @@ export function AuditSection() {
   );
 }
 
-function Entries({ newest, filter }: { readonly newest: readonly AuditEntry[]; readonly filter: string }) {
-  /** What the person has asked for beyond the newest. */
-  const [older, setOlder] = useState<readonly AuditEntry[]>([]);
-  const [isAll, setIsAll] = useState(newest.length < PAGE);
+interface EntriesProps {
+  readonly known: KnownEntries;
+  readonly filter: string;
+  readonly more: () => Promise<string>;
+}
+
+function Entries({ known: { entries, isAll }, filter, more }: EntriesProps) {
   const action = useAction();
-  const all = merged(newest, older);
-  const more = () =>
-    action.run(async () => {
-      const last = all.at(-1);
-      const entries = await listAudit({ limit: PAGE, ...(last && { before: last.at }) }, {});
-      setOlder(merged(all, entries));
-      setIsAll(entries.length < PAGE);
-      return '';
-    });
-  const shown = all.filter((entry) =>
+  const shown = entries.filter((entry) =>
     fits(filter, entry.actor, entry.action, entry.subject, entry.address, detailsOf(entry)),
   );
   return (
     <>
       <TableScroll label="Audit log" columns={['When (UTC)', 'Who', 'From', 'What', 'To what', 'Details']}>
         {shown.map((entry) => (
-          <tr key={keyOf(entry)}>
+          <tr key={auditKey(entry)}>
             <td class="figure-cell">{entry.at.slice(0, 19).replace('T', ' ')}</td>
             <td>{entry.actor}</td>
             <td>{entry.address || '–'}</td>
@@ -71,7 +71,12 @@ function Entries({ newest, filter }: { readonly newest: readonly AuditEntry[]; r
       {shown.length === 0 && <p class="notice">No entry fits the filter.</p>}
       {!isAll && (
         <p>
-          <button type="button" class="button small" disabled={action.isBusy} onClick={() => void more()}>
+          <button
+            type="button"
+            class="button small"
+            disabled={action.isBusy}
+            onClick={() => void action.run(more)}
+          >
             Older entries
           </button>
         </p>
@@ -79,16 +84,6 @@ function Entries({ newest, filter }: { readonly newest: readonly AuditEntry[]; r
       <ActionFailure action={action} />
     </>
   );
-}
-
-/** Of both lists, each once: what is newest moves on while older ones are on the screen. */
-function merged(newer: readonly AuditEntry[], older: readonly AuditEntry[]): readonly AuditEntry[] {
-  const known = new Set(newer.map(keyOf));
-  return [...newer, ...older.filter((entry) => !known.has(keyOf(entry)))];
-}
-
-function keyOf({ at, actor, action, subject, details }: AuditEntry): string {
-  return JSON.stringify([at, actor, action, subject, details]);
 }
 
 /** `overlap_seconds: 3600, models: ["small"]` */
