@@ -6,8 +6,10 @@ import { toServingError } from '../core/errors.ts';
 import type { AuditActor, AuditTrail } from './audit-trail.ts';
 import {
   type ImportedKey,
+  isRevoked,
   type KeyAdministration,
   type MadeKey,
+  requireOverlap,
   secretHashOf,
 } from './key-administration.ts';
 import { type KeyChangeRequest, readKeyChanges, readNewKey } from './key-fields.ts';
@@ -78,7 +80,7 @@ export class AuditedKeys {
   async revoke(by: KeyActor, idOrName: string): Promise<KeyRecord> {
     const { keys } = this.#options;
     const known = await keys.find(idOrName);
-    if (known.revokedAt !== undefined) return known;
+    if (isRevoked(known)) return known;
     const { id, name } = known;
     return this.#audited(by, {
       action: 'key.revoke',
@@ -94,6 +96,7 @@ export class AuditedKeys {
     { overlapMs }: { readonly overlapMs: number },
   ): Promise<MadeKey> {
     const { keys } = this.#options;
+    requireOverlap(overlapMs);
     const { id, name } = await keys.find(idOrName);
     return this.#audited(by, {
       action: 'key.rotate',

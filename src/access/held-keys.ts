@@ -8,8 +8,8 @@ import { DIGEST_BYTES, isDigest } from './key-text.ts';
 
 export type KeyVerdict =
   | { readonly kind: 'known'; readonly caller: Caller }
-  /** `replaced`: the key has another secret by now. */
-  | { readonly kind: 'revoked' | 'expired' | 'replaced'; readonly caller: Caller }
+  /** `replaced`: the key has another secret by now. `unreadable`: nobody can tell what it may do. */
+  | { readonly kind: 'revoked' | 'expired' | 'replaced' | 'unreadable'; readonly caller: Caller }
   | { readonly kind: 'unknown' };
 
 type KnownVerdict = Extract<KeyVerdict, { readonly kind: 'known' }>;

@@ -39,6 +39,9 @@ const MAX_OLDER_SECRETS = 8;
 /** Each time that a change has to be made anew, another one was made. */
 const MAX_ATTEMPTS = 100;
 
+/** The longest time for which a secret that is rotated out is still accepted. */
+export const MAX_OVERLAP_SECONDS = 31_536_000;
+
 /** All methods throw `key_not_found`, `name_taken`, `invalid_request`, or `store_unavailable`. */
 export class KeyAdministration {
   readonly #store: KeyStore;
@@ -90,13 +93,14 @@ export class KeyAdministration {
 
   /** A key that is revoked stays as it is. */
   async revoke(idOrName: string): Promise<KeyRecord> {
-    return this.#put(idOrName, ({ revokedAt }) =>
-      revokedAt === undefined ? { revokedAt: this.#now() } : undefined,
+    return this.#put(idOrName, (known) =>
+      isRevoked(known) ? undefined : { revokedAt: known.revokedAt ?? this.#now() },
     );
   }
 
   /** Gives it another secret. The one before is accepted for `overlapMs` more. */
   async rotate(idOrName: string, { overlapMs }: { readonly overlapMs: number }): Promise<MadeKey> {
+    requireOverlap(overlapMs);
     const key = this.#newKey();
     const record = await this.#put(idOrName, (known) => {
       requireUsable(known, 'rotated');
@@ -164,7 +168,27 @@ export class KeyAdministration {
   }
 }
 
-function requireUsable({ name, revokedAt }: KeyRecord, done: string): void {
+/** Throws `invalid_request`. */
+export function requireOverlap(overlapMs: number): void {
+  if (overlapMs >= 0 && overlapMs <= MAX_OVERLAP_SECONDS * 1000) return;
+  throw new ServingError('invalid_request', {
+    message: `The overlap is ${overlapMs / 1000} seconds, but must be from 0 to ${MAX_OVERLAP_SECONDS} (365 days).`,
+  });
+}
+
+/** For good, and nothing is left to do. */
+export function isRevoked({ revokedAt, damage }: KeyRecord): boolean {
+  return revokedAt !== undefined && damage === undefined;
+}
+
+/** For who has to do something about it. */
+export function damageText({ id, name, damage }: KeyRecord): string {
+  return `The key ${JSON.stringify(name)} (${id}) can’t be read: ${damage}. It is refused; revoke it by its id, and make another one.`;
+}
+
+function requireUsable(known: KeyRecord, done: string): void {
+  const { name, revokedAt, damage } = known;
+  if (damage !== undefined) throw new ServingError('invalid_request', { message: damageText(known) });
   if (revokedAt === undefined) return;
   throw new ServingError('invalid_request', {
     message: `The key ${JSON.stringify(name)} is revoked and can’t be ${done}. Create another one.`,

@@ -5,7 +5,7 @@
 import { type Static, type TSchema, Type } from 'typebox';
 import { ServingError } from '../core/errors.ts';
 import { parseIsoTime } from '../core/iso-time.ts';
-import { LIMIT_KINDS, LIMIT_NAMES, type LimitName, type Limits } from '../core/limit-names.ts';
+import { LIMIT_KINDS, LIMIT_NAMES, type LimitName, type Limits, MAX_BUDGET } from '../core/limit-names.ts';
 import { PRIORITIES } from '../core/priority.ts';
 import { compileCheck, describeViolation } from '../schema/violation.ts';
 import type { KeyRecord } from './key-record.ts';
@@ -34,7 +34,7 @@ const limitAmount = (name: LimitName) => {
   const { counts, description } = LIMIT_KINDS[name];
   const amount =
     counts === 'money'
-      ? Type.Number({ minimum: 0 })
+      ? Type.Number({ minimum: 0, maximum: MAX_BUDGET })
       : Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
   return Type.Optional(Type.Union([amount, Type.Null()], { description }));
 };

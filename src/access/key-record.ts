@@ -13,6 +13,8 @@ export interface KeyRecord extends Omit<Caller, 'source'> {
   readonly createdAt: number;
   readonly expiresAt: number | undefined;
   readonly revokedAt: number | undefined;
+  /** Which of its columns can't be read: it opens nothing, and can only be revoked, which makes it whole. Absent: none. */
+  readonly damage?: string;
 }
 
 export interface KeySecret {
@@ -26,10 +28,12 @@ export interface KeySecret {
 }
 
 /** What of a key can be changed. Absent fields stay as they are. */
-export type KeyChanges = Partial<Omit<KeyRecord, 'id' | 'createdAt' | 'everAdmin'>>;
+export type KeyChanges = Partial<Omit<KeyRecord, 'id' | 'createdAt' | 'everAdmin' | 'damage'>>;
 
 export function changedRecord(known: KeyRecord, changes: KeyChanges): KeyRecord {
-  const changed = { ...known, ...changes };
+  // What is written now can be read.
+  const { damage: _, ...readable } = known;
+  const changed = { ...readable, ...changes };
   return { ...changed, everAdmin: known.everAdmin || changed.mayAdmin };
 }
 

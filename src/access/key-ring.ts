@@ -131,7 +131,7 @@ export class KeyRing {
 
   #keep(record: KeyRecord): readonly HeldKey[] {
     const held = heldKeysOf(record);
-    const isActive = record.revokedAt === undefined;
+    const isActive = record.revokedAt === undefined && record.damage === undefined;
     const wasActive = this.#storedKeys.get(record.id)?.isActive === true;
     this.#active += Number(isActive) - Number(wasActive);
     this.#storedKeys.set(record.id, { held, isActive });
@@ -150,12 +150,13 @@ export class KeyRing {
 function heldKeysOf(record: KeyRecord): readonly HeldKey[] {
   const caller = callerOfRecord(record);
   const known = { kind: 'known', caller } as const;
-  const { revokedAt, expiresAt = NEVER } = record;
+  const { revokedAt, damage, expiresAt = NEVER } = record;
   return record.secrets.map(({ hash, expiresAt: replacedAt = NEVER }) => {
-    const ended = (kind: 'revoked' | 'expired' | 'replaced', endsAt: number) =>
+    const ended = (kind: 'revoked' | 'expired' | 'replaced' | 'unreadable', endsAt: number) =>
       ({ digest: digestOfHash(hash), known, endsAt, ended: { kind, caller } }) as const;
     // By the clock of another machine it may have been revoked in the future.
     if (revokedAt !== undefined) return ended('revoked', Number.NEGATIVE_INFINITY);
+    if (damage !== undefined) return ended('unreadable', Number.NEGATIVE_INFINITY);
     return expiresAt <= replacedAt ? ended('expired', expiresAt) : ended('replaced', replacedAt);
   });
 }

@@ -27,12 +27,14 @@ export function keyView(record: KeyRecord, now: number): KeyView {
     expires_at: isoTimeOrNull(record.expiresAt),
     revoked_at: isoTimeOrNull(record.revokedAt),
     overlap_until: overlaps ? isoTime(overlapUntil) : null,
+    ...(record.damage !== undefined && { damage: record.damage }),
   };
 }
 
-export type KeyState = 'active' | 'expired' | 'revoked';
+export type KeyState = 'active' | 'expired' | 'revoked' | 'damaged';
 
-export function keyState({ revokedAt, expiresAt }: KeyRecord, now: number): KeyState {
+export function keyState({ revokedAt, expiresAt, damage }: KeyRecord, now: number): KeyState {
+  if (damage !== undefined) return 'damaged';
   if (revokedAt !== undefined) return 'revoked';
   return expiresAt !== undefined && expiresAt <= now ? 'expired' : 'active';
 }
@@ -64,6 +66,12 @@ export const KeyViewSchema = Type.Object({
   expires_at: timeOrNull('From then on it is refused; null: never.'),
   revoked_at: timeOrNull('Since then it is refused.'),
   overlap_until: timeOrNull('Until then the secret before the newest is accepted as well.'),
+  damage: Type.Optional(
+    Type.String({
+      description:
+        'What of it can’t be read from the store: it is refused, and can only be revoked. Absent: nothing.',
+    }),
+  ),
 });
 
 function isoTime(time: number): string {

@@ -4,6 +4,8 @@
  */
 import type { Clock, Timer } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
+import { damageText } from './key-administration.ts';
+import type { KeyRecord } from './key-record.ts';
 import type { KeyRing } from './key-ring.ts';
 import type { KeyStore } from './key-store.ts';
 
@@ -23,6 +25,8 @@ export class KeyWatcher {
   /** Of the keys that the ring has. */
   #revision: number | undefined;
   #timer: Timer | undefined;
+  /** Ids of keys that can't be read, of which the log has been told. */
+  #damaged = new Set<string>();
   /** It has failed since all keys were read: it may be another one by now, such as a replica that has lost the last changes. */
   #hasFailed = false;
   #isUp = true;
@@ -90,6 +94,7 @@ export class KeyWatcher {
     if (changed === undefined) return false;
     if (this.#isClosed) return true;
     ring.changeStored(changed.records);
+    this.#tellDamage(changed.records);
     this.#revision = changed.revision;
     return true;
   }
@@ -99,8 +104,20 @@ export class KeyWatcher {
     const { revision, records } = await store.readAll();
     if (this.#isClosed) return;
     ring.setStored(records);
+    this.#tellDamage(records);
     this.#revision = revision;
     this.#hasFailed = false;
+  }
+
+  /** Each once, until it is mended. */
+  #tellDamage(records: readonly KeyRecord[]): void {
+    for (const record of records) {
+      if (record.damage === undefined) this.#damaged.delete(record.id);
+      else if (!this.#damaged.has(record.id)) {
+        this.#damaged.add(record.id);
+        this.#options.log.warn(damageText(record));
+      }
+    }
   }
 
   #setUp(isUp: boolean, error?: unknown): void {

@@ -1,6 +1,7 @@
 /** `llm-serve data check|backup|restore|migrate`: the database of keys, usage and the audit log as a whole. */
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { damageText } from '../access/key-administration.ts';
 import { ConfigError } from '../config/config-error.ts';
 import { printableText } from '../core/log.ts';
 import { table } from '../core/text-columns.ts';
@@ -78,7 +79,7 @@ function fileOf(command: Command): string {
 async function checkFile(command: Command, path: string): Promise<number> {
   const facts = await inspect(path);
   print(command, factsJson(facts), () => factLines(facts));
-  return facts.damage.length === 0 ? 0 : EXIT_FAILURE;
+  return facts.damage.length === 0 && facts.damagedKeys.length === 0 ? 0 : EXIT_FAILURE;
 }
 
 async function copyFile(command: Command, path: string): Promise<number> {
@@ -120,6 +121,7 @@ function factsJson(facts: FileFacts) {
     usage_rows: facts.usageRows,
     audit_entries: facts.auditEntries,
     damage: facts.damage,
+    damaged_keys: facts.damagedKeys.map(({ id, name, damage }) => ({ id, name, damage })),
   };
 }
 
@@ -134,6 +136,7 @@ function factLines(facts: FileFacts): readonly string[] {
       ['audit log', `${facts.auditEntries} entries`],
       ['damage', facts.damage.length === 0 ? 'none' : facts.damage.join('; ')],
     ]),
+    ...facts.damagedKeys.map(damageText),
     ...(facts.othersRead ? ['Other users may read the file: chmod 600 is enough for a server.'] : []),
   ];
 }

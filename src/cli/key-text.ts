@@ -56,6 +56,8 @@ export function limitsText(limits: Limits): string {
 function stateText(record: KeyRecord, now: number): string {
   const { expiresAt, revokedAt } = record;
   switch (keyState(record, now)) {
+    case 'damaged':
+      return `refused: ${record.damage} can’t be read`;
     case 'revoked':
       return `revoked ${timeText(revokedAt ?? 0)}`;
     case 'expired':

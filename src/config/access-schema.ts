@@ -1,6 +1,6 @@
 /** The part of the configuration's schema that is about who may call, how much, and what it came to. */
 import { Type } from 'typebox';
-import { LIMIT_KINDS, LIMIT_NAMES, type LimitName } from '../core/limit-names.ts';
+import { LIMIT_KINDS, LIMIT_NAMES, type LimitName, MAX_BUDGET } from '../core/limit-names.ts';
 
 const closed = { additionalProperties: false, default: {} } as const;
 
@@ -130,8 +130,8 @@ const limitSet = Type.Object(
       const { counts, description } = LIMIT_KINDS[name];
       const amount =
         counts === 'money'
-          ? Type.Number({ minimum: 0, description })
-          : Type.Integer({ minimum: 1, description });
+          ? Type.Number({ minimum: 0, maximum: MAX_BUDGET, description })
+          : Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description });
       return [name, Type.Optional(amount)] as const;
     }),
   ) as Record<LimitName, ReturnType<typeof Type.Optional<ReturnType<typeof Type.Number>>>>,

@@ -79,6 +79,9 @@ export const LIMIT_KINDS = {
   },
 } as const satisfies Readonly<Record<string, LimitKind>>;
 
+/** In units of the currency. Beyond it the store of usage could not count what was used, in its 64 bits of a thousand-millionth of one. */
+export const MAX_BUDGET = 9_000_000_000;
+
 export type LimitName = keyof typeof LIMIT_KINDS;
 
 export const LIMIT_NAMES = Object.keys(LIMIT_KINDS) as readonly LimitName[];

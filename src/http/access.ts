@@ -130,6 +130,8 @@ export function accessStep({ clock, settings, keys, wrongKeys, administration }:
 const ENDED_KEYS: Readonly<Partial<Record<KeyVerdict['kind'], string>>> = {
   revoked: 'This API key was revoked. Ask the operator of this server for another one.',
   expired: 'This API key has expired. Ask the operator of this server for another one.',
+  unreadable:
+    'What this API key may do can’t be read from the store of this server, so it is refused. Ask the operator of this server for another one.',
   replaced: 'This API key was replaced by a newer one (rotated). Use the newer one.',
 };
 

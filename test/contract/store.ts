@@ -1,6 +1,7 @@
 /** What every store keeps. Each file beside this one runs it on one of them. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { KeyAdministration } from '../../src/access/key-administration.ts';
+import type { KeyRecord } from '../../src/access/key-record.ts';
 import { hashOfKey } from '../../src/access/key-text.ts';
 import { LIMIT_NAMES } from '../../src/core/limit-names.ts';
 import type { Store } from '../../src/stores/store.ts';
@@ -209,6 +210,77 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
         expect(await store.keys.changedSince(between), 'deleted since').toBeUndefined();
         expect(await store.keys.changedSince(after)).toEqual({ revision: after, records: [] });
         expect((await store.keys.list()).map(({ name }) => name)).toEqual(['bob']);
+      });
+
+      test('a key that can’t be read is told, with no right, and keeps no other from being read', async () => {
+        const { execute } = tested;
+        if (execute === undefined) return;
+        const names = [
+          'overlap',
+          'expiry',
+          'broken',
+          'nullified',
+          'list',
+          'priority',
+          'flag',
+          'time',
+          'fine',
+        ];
+        for (const each of names) await store.keys.add(fullKey(each, { expiresAt: undefined }));
+        const before = await store.keys.revision();
+        const set = (column: string, value: string, which: string) =>
+          `UPDATE llm_serve_keys SET ${column} = ${value} WHERE id = 'key_${which}'`;
+        await execute(
+          "UPDATE llm_serve_secrets SET expires_at = 60481795241377600 WHERE hash = 'old-of-overlap'",
+          set('expires_at', '9007199254740993999', 'expiry'),
+          set('limits', "'{'", 'broken'),
+          set('limits', '\'{"budget_per_day":null}\'', 'nullified'),
+          set('models', '\'"small"\'', 'list'),
+          set('highest_priority', "'first'", 'priority'),
+          set('ever_admin', '2', 'flag'),
+          set('created_at', '8640000000000001', 'time'),
+        );
+        const damaged = new Map([
+          ['overlap', 'expires_at of a secret'],
+          ['expiry', 'expires_at'],
+          ['broken', 'limits'],
+          ['nullified', 'limits'],
+          ['list', 'models'],
+          ['priority', 'highest_priority'],
+          ['flag', 'ever_admin'],
+          ['time', 'created_at'],
+          ['fine', undefined],
+        ]);
+        const damage = (records: readonly KeyRecord[] | undefined) =>
+          new Map(records?.map((record) => [record.name, record.damage]));
+        const all = await store.keys.list();
+        expect(damage(all)).toEqual(damaged);
+        expect(all.find(({ name }) => name === 'list')?.models).toEqual([]);
+        expect(all.find(({ name }) => name === 'fine')).toEqual(fullKey('fine', { expiresAt: undefined }));
+        expect(damage((await store.keys.readAll()).records)).toEqual(damaged);
+        // The secrets' table does not count revisions.
+        expect(damage((await store.keys.changedSince(before))?.records)).toEqual(
+          new Map([...damaged].filter(([name]) => name !== 'overlap' && name !== 'fine')),
+        );
+      });
+
+      test('a key that can’t be read is revoked by its id, and can be read from then on', async () => {
+        const { execute } = tested;
+        if (execute === undefined) return;
+        const keys = new KeyAdministration({ store: store.keys, now: () => 1_700_000_000_001 });
+        await store.keys.add(fullKey('alice'));
+        await store.keys.add(plainKey('bob'));
+        await execute(
+          "UPDATE llm_serve_secrets SET expires_at = 60481795241377600 WHERE hash = 'old-of-alice'",
+          "UPDATE llm_serve_keys SET limits = '' WHERE id = 'key_alice'",
+        );
+        await expect(keys.change('key_alice', { team: 'blue' })).rejects.toThrow('can’t be read: ');
+        await expect(keys.rotate('key_alice', { overlapMs: 0 })).rejects.toThrow('can’t be read: ');
+        const revoked = await keys.revoke('key_alice');
+        expect(revoked).toMatchObject({ name: 'alice', limits: {}, revokedAt: 1_700_000_000_001 });
+        expect(revoked).not.toHaveProperty('damage');
+        expect(await store.keys.list()).toEqual([revoked, plainKey('bob')]);
+        await keys.create({ name: 'alice' });
       });
 
       test('of a revision that was raised by hand, nothing is told, so that all keys are read', async () => {

@@ -2,6 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from '@photostructure/sqlite';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { KeyAdministration } from '../../src/access/key-administration.ts';
 import type { KeyView } from '../../src/access/key-view.ts';
@@ -55,6 +56,44 @@ describe('a server that runs', () => {
     await server.logged(({ msg }) => msg.startsWith('Rate limit: off, as the server listens on loopback'));
     expect((await run(['create', '--name', 'alice'])).exitCode).toBe(0);
     await server.logged(({ msg }) => /^Rate limit: 60 .* as access\.store has keys\.$/.test(msg));
+  });
+
+  test('goes on, and starts, beside a key that can’t be read: that alone is refused until it is revoked', async () => {
+    const folder = dataFolder();
+    const { flags, run, json } = commandsIn(folder);
+    const [alice, broken, bob] = [
+      await json<MadeKey>('create', '--name', 'alice'),
+      await json<MadeKey>('create', '--name', 'broken'),
+      await json<MadeKey>('create', '--name', 'bob'),
+    ];
+    const refused = await run(['rotate', 'broken', '--overlap', '99999999w']);
+    expect([refused.exitCode, refused.stdout]).toEqual([2, '']);
+    expect(refused.stderr).toContain('must be from 0 to 31536000 (365 days)');
+    const server = await startExecutable({ flags: [...scriptedFlags(), ...flags], endsWith: onTestFinished });
+    await whenKey(server, broken.key, 200);
+
+    const database = new DatabaseSync(join(folder, 'llm-serve.sqlite'));
+    database.exec(`UPDATE llm_serve_keys SET expires_at = 60481795241377600 WHERE id = '${broken.id}'`);
+    database.close();
+    await whenKey(server, broken.key, 401);
+    await whenKey(server, bob.key, 200);
+    await json('revoke', 'alice');
+    await whenKey(server, alice.key, 401);
+    await server.stop();
+
+    const again = await startExecutable({ flags: [...scriptedFlags(), ...flags], endsWith: onTestFinished });
+    await whenKey(again, bob.key, 200);
+    await whenKey(again, broken.key, 401);
+    expect((await run(['list'])).stdout).toContain('refused: expires_at can’t be read');
+    const check = () => runExecutable(['data', 'check', ...flags], { endsWith: onTestFinished });
+    expect(await check()).toMatchObject({
+      exitCode: 1,
+      stdout: expect.stringContaining(
+        `The key "broken" (${broken.id}) can’t be read: expires_at. It is refused`,
+      ),
+    });
+    expect(await json('revoke', broken.id)).not.toHaveProperty('damage');
+    expect(await check()).toMatchObject({ exitCode: 0 });
   });
 
   test('takes keys that are made, rotated and revoked at the command line, and stays shut without one', async () => {

@@ -59,9 +59,10 @@ export function soon(iso: string, now: number): string {
   return iso.startsWith(today) ? iso.slice(11, 16) : moment(iso);
 }
 
-export type KeyState = 'active' | 'expired' | 'revoked';
+export type KeyState = 'active' | 'expired' | 'revoked' | 'damaged';
 
-export function stateOf({ revoked_at, expires_at }: KeyView, now: number): KeyState {
+export function stateOf({ revoked_at, expires_at, damage }: KeyView, now: number): KeyState {
+  if (damage !== undefined) return 'damaged';
   if (revoked_at !== null) return 'revoked';
   return expires_at !== null && Date.parse(expires_at) <= now ? 'expired' : 'active';
 }
@@ -69,6 +70,7 @@ export function stateOf({ revoked_at, expires_at }: KeyView, now: number): KeySt
 /** `revoked 2026-01-31 14:05`, `active, the old secret until 2026-02-01 14:05`. */
 export function stateInWords(key: KeyView, now: number): string {
   const state = stateOf(key, now);
+  if (state === 'damaged') return `refused: ${key.damage} can’t be read`;
   if (state === 'revoked') return `revoked ${moment(key.revoked_at ?? '')}`;
   if (state === 'active' && key.overlap_until !== null && Date.parse(key.overlap_until) > now)
     return `active, the old secret until ${moment(key.overlap_until)}`;

@@ -1,8 +1,7 @@
 /** Keys in their tables: a row for each key, and one for each of its secrets. */
 import type { KeyRecord, KeySecret } from '../../access/key-record.ts';
 import type { KeysAtRevision } from '../../access/key-store.ts';
-import type { Limits } from '../../core/limit-names.ts';
-import type { Priority } from '../../core/priority.ts';
+import { recordOf } from './key-of-row.ts';
 import type { SqlRow, SqlValue } from './sql-database.ts';
 
 export const KEY_COLUMNS = [
@@ -89,50 +88,14 @@ export function allOf(rows: readonly SqlRow[]): KeysAtRevision {
 }
 
 export function recordsOf(rows: readonly SqlRow[]): readonly KeyRecord[] {
-  const records = new Map<string, { readonly row: SqlRow; readonly secrets: KeySecret[] }>();
+  const rowsOf = new Map<SqlValue | undefined, { readonly row: SqlRow; readonly secrets: SqlRow[] }>();
   for (const row of rows) {
-    const id = String(row.id);
-    let entry = records.get(id);
+    let entry = rowsOf.get(row.id);
     if (entry === undefined) {
       entry = { row, secrets: [] };
-      records.set(id, entry);
+      rowsOf.set(row.id, entry);
     }
-    if (typeof row.secret_hash === 'string') entry.secrets.push(secretOf(row));
+    if (row.secret_hash !== null) entry.secrets.push(row);
   }
-  return [...records.values()].map(({ row, secrets }) => recordOf(row, secrets));
-}
-
-function recordOf(row: SqlRow, secrets: readonly KeySecret[]): KeyRecord {
-  return {
-    id: String(row.id),
-    name: String(row.name),
-    secrets,
-    team: textOf(row.team),
-    labels: JSON.parse(String(row.labels)) as Readonly<Record<string, string>>,
-    models: typeof row.models === 'string' ? (JSON.parse(row.models) as readonly string[]) : undefined,
-    highestPriority: textOf(row.highest_priority) as Priority | undefined,
-    limits: JSON.parse(String(row.limits)) as Limits,
-    mayAdmin: row.may_admin === 1,
-    everAdmin: row.ever_admin === 1,
-    createdAt: Number(row.created_at),
-    expiresAt: numberOf(row.expires_at),
-    revokedAt: numberOf(row.revoked_at),
-  };
-}
-
-function secretOf(row: SqlRow): KeySecret {
-  return {
-    hash: String(row.secret_hash),
-    shown: String(row.secret_shown),
-    createdAt: Number(row.secret_created_at),
-    expiresAt: numberOf(row.secret_expires_at),
-  };
-}
-
-function textOf(value: SqlValue | undefined): string | undefined {
-  return typeof value === 'string' ? value : undefined;
-}
-
-function numberOf(value: SqlValue | undefined): number | undefined {
-  return typeof value === 'number' ? value : undefined;
+  return [...rowsOf.values()].map(({ row, secrets }) => recordOf(row, secrets));
 }

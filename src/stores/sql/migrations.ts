@@ -152,7 +152,7 @@ const VERSIONS: readonly Version[] = [
 ];
 
 /** Its tables have all that is read today. */
-const OLDEST_READ_VERSION = 3;
+export const OLDEST_READ_VERSION = 3;
 export const NEWEST_VERSION = Math.max(...VERSIONS.map(({ version }) => version));
 
 /** In each dialect: 1 where the table of versions is there. */

@@ -52,7 +52,7 @@ export class SqliteDatabase implements SqlDatabase {
 
   async run(text: string, parameters: readonly SqlValue[] = []): Promise<readonly SqlRow[]> {
     try {
-      return this.#statement(text).all(...parameters) as readonly SqlRow[];
+      return rowsOf(this.#statement(text), parameters);
     } catch (error) {
       throw sqliteFault(error, this.#path);
     }
@@ -91,6 +91,38 @@ export class SqliteDatabase implements SqlDatabase {
     this.#statements.set(text, statement);
     return statement;
   }
+}
+
+/** A row with a number beyond 2^53 would keep all others from being read. It is rounded, as in PostgreSQL: key-of-row.ts refuses it. */
+export function rowsOf(
+  statement: StatementSyncInstance,
+  parameters: readonly SqlValue[] = [],
+): readonly SqlRow[] {
+  try {
+    return statement.all(...parameters) as readonly SqlRow[];
+  } catch (error) {
+    if (!isTooLarge(error)) throw error;
+    statement.setReadBigInts(true);
+    try {
+      return (statement.all(...parameters) as readonly Readonly<Record<string, SqlValue | bigint>>[]).map(
+        rounded,
+      );
+    } finally {
+      statement.setReadBigInts(false);
+    }
+  }
+}
+
+/** Only a reading ends so: nothing was written that would be written again. */
+function isTooLarge(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('Value is too large to be represented');
+}
+
+function rounded(row: Readonly<Record<string, SqlValue | bigint>>): SqlRow {
+  const entries = Object.entries(row).map(
+    ([column, value]) => [column, typeof value === 'bigint' ? Number(value) : value] as const,
+  );
+  return Object.fromEntries(entries);
 }
 
 function prepareToWrite(database: DatabaseSyncInstance): void {

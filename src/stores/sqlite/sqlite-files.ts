@@ -6,11 +6,13 @@ import { chmodSync, closeSync, existsSync, fsyncSync, openSync, renameSync, rmSy
 import { basename, dirname } from 'node:path';
 import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite';
 import type { AuditActor } from '../../access/audit-trail.ts';
+import type { KeyRecord } from '../../access/key-record.ts';
 import type { Milliseconds } from '../../core/clock.ts';
-import { NEWEST_VERSION } from '../sql/migrations.ts';
+import { IN_ORDER, KEYS_WITH_SECRETS, recordsOf } from '../sql/key-rows.ts';
+import { NEWEST_VERSION, OLDEST_READ_VERSION } from '../sql/migrations.ts';
 import { auditValues, INSERT_AUDIT } from '../sql/sql-store.ts';
 import { StoreError } from '../store.ts';
-import { requireFile } from './sqlite-database.ts';
+import { requireFile, rowsOf } from './sqlite-database.ts';
 import { sqliteFault } from './sqlite-faults.ts';
 
 export interface FileFacts {
@@ -26,6 +28,8 @@ export interface FileFacts {
   readonly auditEntries: number;
   /** What SQLite found damaged; empty: nothing. */
   readonly damage: readonly string[];
+  /** Those that can't be read. A server refuses them, and goes on. */
+  readonly damagedKeys: readonly KeyRecord[];
 }
 
 export interface RestoreOptions {
@@ -57,6 +61,7 @@ export function inspectFile(path: string): FileFacts {
       bytes: ['', ...BESIDE].reduce((sum, end) => sum + sizeOf(path + end), 0),
       othersRead: (statSync(path).mode & 0o044) !== 0,
       damage: damageIn(database),
+      damagedKeys: version < OLDEST_READ_VERSION ? [] : damagedKeysIn(database),
       keys: count('llm_serve_keys'),
       usageRows: count('llm_serve_usage'),
       auditEntries: count('llm_serve_audit'),
@@ -190,6 +195,11 @@ function damageIn(database: DatabaseSyncInstance): readonly string[] {
     readonly integrity_check: string;
   }[];
   return rows.map((row) => row.integrity_check).filter((line) => line !== 'ok');
+}
+
+function damagedKeysIn(database: DatabaseSyncInstance): readonly KeyRecord[] {
+  const rows = rowsOf(database.prepare(`${KEYS_WITH_SECRETS} ${IN_ORDER}`));
+  return recordsOf(rows).filter(({ damage }) => damage !== undefined);
 }
 
 function firstValue(database: DatabaseSyncInstance, text: string): unknown {

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { KeyAdministration } from '../../../src/access/key-administration.ts';
+import { KeyAdministration, MAX_OVERLAP_SECONDS } from '../../../src/access/key-administration.ts';
 import { readNewKey } from '../../../src/access/key-fields.ts';
 import { hashOfKey } from '../../../src/access/key-text.ts';
 import { keyView } from '../../../src/access/key-view.ts';
@@ -139,6 +139,17 @@ describe('rotate', () => {
     expect(record.secrets.map(({ expiresAt }) => expiresAt)).toEqual([undefined, now + HOUR_MS]);
     expect(keyView(record, now).overlap_until).toBe('2027-01-31T14:00:00.000Z');
     expect(keyView(record, now + HOUR_MS).overlap_until).toBeNull();
+  });
+
+  it('refuses an overlap that no time can hold, before anything is stored', async () => {
+    const { record } = await keys.create({ name: 'alice' });
+    for (const overlapMs of [99_999_999 * 604_800_000, MAX_OVERLAP_SECONDS * 1000 + 1, -1, Number.NaN])
+      expect(await refusalOf(keys.rotate('alice', { overlapMs }))).toMatchObject({
+        code: 'invalid_request',
+        message: expect.stringMatching(/^The overlap is .* seconds, but must be from 0 to 31536000 /),
+      });
+    expect(await keys.find('alice')).toEqual(record);
+    await keys.rotate('alice', { overlapMs: MAX_OVERLAP_SECONDS * 1000 });
   });
 
   it('never prolongs the time of a secret that was rotated out before', async () => {

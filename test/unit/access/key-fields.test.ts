@@ -68,6 +68,16 @@ describe('readNewKey', () => {
       { name: 'a', limits: { requests_per_minute: 0 } },
       'limits.requests_per_minute is 0, but must be an integer from 1 to',
     ],
+    [
+      'a budget beyond what can be counted',
+      { name: 'a', limits: { budget_per_day: 1e300 } },
+      'limits.budget_per_day is 1e+300, but must be a number from 0 to 9000000000',
+    ],
+    [
+      'a budget without end',
+      { name: 'a', limits: { budget_per_day: Number.POSITIVE_INFINITY } },
+      'limits.budget_per_day is',
+    ],
     ['no model', { name: 'a', models: [] }, 'models is []'],
     [
       'a priority',

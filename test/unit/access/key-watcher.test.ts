@@ -1,11 +1,13 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { KeyAdministration } from '../../../src/access/key-administration.ts';
 import { KeyRing } from '../../../src/access/key-ring.ts';
+import { hashOfKey } from '../../../src/access/key-text.ts';
 import { KeyWatcher } from '../../../src/access/key-watcher.ts';
 import { type Log, silentLog } from '../../../src/core/log.ts';
 import { MemoryStore } from '../../../src/stores/memory-store.ts';
 import { StoreError } from '../../../src/stores/store.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
+import { plainKey, secret } from '../../support/stores/records.ts';
 
 let clock: FakeClock;
 let store: MemoryStore;
@@ -122,6 +124,32 @@ describe('KeyWatcher', () => {
     await clock.advance(500);
     expect([kindOf(alice), kindOf(bob)]).toEqual(['revoked', 'known']);
     expect([asked.all, asked.changes]).toEqual([1, 1]);
+  });
+
+  it('refuses a key that can’t be read, says so once, and hears of the others', async () => {
+    const { key: alice } = await keys.create({ name: 'alice' });
+    await store.keys.add(
+      plainKey('broken', {
+        secrets: [secret(hashOfKey('sk-broken'))],
+        mayAdmin: true,
+        everAdmin: true,
+        damage: 'limits',
+      }),
+    );
+    await startToWatch();
+    expect([kindOf(alice), kindOf('sk-broken')]).toEqual(['known', 'unreadable']);
+    expect([ring.active, ring.hasAdmin]).toEqual([1, true]);
+    const warning =
+      'warn: The key "broken" (key_broken) can’t be read: limits. It is refused; revoke it by its id, and make another one.';
+    expect(lines).toEqual([warning]);
+    await keys.revoke('alice');
+    isAnother = true;
+    await clock.advance(500);
+    expect([kindOf(alice), kindOf('sk-broken')]).toEqual(['revoked', 'unreadable']);
+    expect(lines).toEqual([warning]);
+    await keys.revoke('key_broken');
+    await clock.advance(500);
+    expect(kindOf('sk-broken')).toBe('revoked');
   });
 
   it('reads all keys where the store cannot tell what has changed', async () => {

@@ -2,7 +2,11 @@
 import { Type } from 'typebox';
 import type { AuditTrail } from '../../../access/audit-trail.ts';
 import { AuditedKeys } from '../../../access/audited-keys.ts';
-import type { KeyAdministration, MadeKey } from '../../../access/key-administration.ts';
+import {
+  type KeyAdministration,
+  MAX_OVERLAP_SECONDS,
+  type MadeKey,
+} from '../../../access/key-administration.ts';
 import { KeyChangeFields, NewKeyFields } from '../../../access/key-fields.ts';
 import type { KeyRecord } from '../../../access/key-record.ts';
 import { KeyViewSchema, keyView } from '../../../access/key-view.ts';
@@ -40,7 +44,7 @@ const RotateFields = Type.Object(
     overlap_seconds: Type.Optional(
       Type.Integer({
         minimum: 0,
-        maximum: 31_536_000,
+        maximum: MAX_OVERLAP_SECONDS,
         default: 0,
         description: 'For so long the secret before is accepted as well.',
       }),

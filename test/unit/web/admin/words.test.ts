@@ -33,6 +33,7 @@ test('each limit has words of its own, and one that this page does not know has 
 
 test.each([
   [{}, 'active'],
+  [{ damage: 'limits' }, 'refused: limits can’t be read'],
   [{ expires_at: '2026-06-01T12:00:00.000Z' }, 'expired'],
   [{ expires_at: '2026-06-02T12:00:00.000Z' }, 'active'],
   [
