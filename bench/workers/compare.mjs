@@ -96,10 +96,11 @@ const TO_LIMITS = new Set(['decide', 'peek', 'settle', 'unchanged']);
 
 async function startWorker(name, { host, limits, clock, modules: { Link } }) {
   const child = spawn(process.execPath, [fileURLToPath(new URL('deciding.mjs', import.meta.url)), name], {
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc', 'pipe'],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc', 'pipe', 'pipe'],
   });
   const link = new Link({
-    socket: child.stdio[4],
+    input: child.stdio[5],
+    output: child.stdio[4],
     clock,
     onMessage: (message) => (TO_LIMITS.has(message.type) ? limited : scheduled).receive(message),
     onEnd: () => {

@@ -1,5 +1,5 @@
 // A worker process of the benchmark: asks its control process for slots and for limits, one after the other and many at once. As a worker
-// of the server it has a pipe to that on file descriptor 4.
+// of the server it has pipes from and to that on the file descriptors 4 and 5.
 import { Socket } from 'node:net';
 import { percentile } from '../statistics.mjs';
 
@@ -16,7 +16,8 @@ const [, , name] = process.argv;
 const silent = () => {};
 const targets = new Targets({ targets: [targetOf()], defaultModel: MODEL, aliases: new Map() });
 const link = new Link({
-  socket: new Socket({ fd: 4 }),
+  input: new Socket({ fd: 4 }),
+  output: new Socket({ fd: 5, readable: false }),
   clock: systemClock,
   onMessage: (message) => (message.type in LIMITS ? store : control).receive(message),
   onEnd: () => process.exit(),

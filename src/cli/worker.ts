@@ -12,7 +12,7 @@ import { openLog } from '../telemetry/log.ts';
 import type { HandedConnection, Ping, StartMessage } from '../workers/life-messages.ts';
 import { Link } from '../workers/link.ts';
 import type { ToControl, ToWorker } from '../workers/messages.ts';
-import { LINK_DESCRIPTOR } from '../workers/worker-process.ts';
+import { LINK_DESCRIPTORS } from '../workers/worker-process.ts';
 import { acceptedConfigOf } from './read-config.ts';
 import { readVersion } from './version.ts';
 
@@ -32,7 +32,8 @@ let receive: (message: ToWorker) => void = (message) => {
 };
 const waiting: ToWorker[] = [];
 const link = new Link<ToControl, ToWorker>({
-  socket: new Socket({ fd: LINK_DESCRIPTOR }),
+  input: new Socket({ fd: LINK_DESCRIPTORS.toWorker }),
+  output: new Socket({ fd: LINK_DESCRIPTORS.toControl, readable: false }),
   clock: systemClock,
   onMessage: (message) => receive(message),
   onEnd: endAtOnce,

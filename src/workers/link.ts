@@ -1,11 +1,18 @@
-/** The way between the control process and one worker: messages in order, those of a turn in one write, times that both understand. */
-import type { Duplex } from 'node:stream';
+/**
+ * The way between the control process and one worker: messages in order, those of a turn in one write, times that both understand.
+ * Invariant: all that the other end has said is heard before its end is told, whatever becomes of what is sent to it.
+ */
+import type { Readable, Writable } from 'node:stream';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import { MessageReader, MessageWriter } from '../core/message-lines.ts';
 
 interface LinkOptions<Received> {
-  /** A pipe between processes. */
-  readonly socket: Duplex;
+  /**
+   * What the other end says, and what is sent to it: between processes a pipe for each, as Node throws away what it has not read of a
+   * pipe when a write to it fails.
+   */
+  readonly input: Readable;
+  readonly output: Writable;
   readonly clock: Clock;
   readonly onMessage: (message: Received) => void;
   /** The other end is gone; no message comes after it. */
@@ -13,14 +20,14 @@ interface LinkOptions<Received> {
 }
 
 export class Link<Sent, Received> {
-  readonly #socket: Duplex;
+  readonly #output: Writable;
   readonly #writer: MessageWriter<Sent>;
   #isOpen = true;
 
-  constructor({ socket, clock, onMessage, onEnd }: LinkOptions<Received>) {
-    this.#socket = socket;
+  constructor({ input, output, clock, onMessage, onEnd }: LinkOptions<Received>) {
+    this.#output = output;
     this.#writer = new MessageWriter(clock, (line) => {
-      if (this.#isOpen) socket.write(line);
+      if (this.#isOpen && output.writable) output.write(line);
     });
     const reader = new MessageReader<Received>((message) => {
       if (this.#isOpen) onMessage(message);
@@ -30,16 +37,17 @@ export class Link<Sent, Received> {
       this.#isOpen = false;
       onEnd();
     };
-    socket.setEncoding('utf8');
-    socket.on('data', (text: string) => this.#writer.holdWhile(() => reader.read(text)));
-    // What is wrong with it does not matter: the process at its other end is gone.
-    socket.on('error', end);
-    socket.on('close', end);
+    input.setEncoding('utf8');
+    input.on('data', (text: string) => this.#writer.holdWhile(() => reader.read(text)));
+    // What is wrong with them does not matter: the process at their other end is gone, and `close` follows.
+    input.on('error', () => {});
+    output.on('error', () => {});
+    input.on('close', end);
   }
 
   /** What the other end has not read, beyond what the pipe holds; what is sent in this turn is not in it yet. */
   get unsentBytes(): number {
-    return this.#socket.writableLength;
+    return this.#output.writableLength;
   }
 
   /** To an end that is gone, nothing is sent: `onEnd` has said so. */
@@ -57,7 +65,7 @@ export class Link<Sent, Received> {
     if (!this.#isOpen) return;
     this.#writer.flush();
     this.#isOpen = false;
-    this.#socket.end();
+    this.#output.end();
   }
 }
 

@@ -10,8 +10,8 @@ import { Link } from './link.ts';
 import type { ToControl, ToWorker } from './messages.ts';
 import { forEachBlockOfLines } from './whole-lines.ts';
 
-/** Where the child finds its end of the link: behind the standard streams and the channel for sockets. */
-export const LINK_DESCRIPTOR = 4;
+/** Where the child finds its ends of the link: behind the standard streams and the channel for sockets. */
+export const LINK_DESCRIPTORS = { toWorker: 4, toControl: 5 } as const;
 
 /** For what the worker has said last, after its process has ended. */
 const LAST_MESSAGES_WITHIN_MS = 1000;
@@ -52,7 +52,7 @@ export class WorkerProcess implements RunningWorker {
   constructor({ clock, path, environment, onMessage, onEnd, onOutput, onErrorOutput }: WorkerProcessOptions) {
     const child = fork(path, [], {
       // Its standard input tells the worker, even while it is blocked, that this process has ended.
-      stdio: ['pipe', 'pipe', 'pipe', 'ipc', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe', 'ipc', 'pipe', 'pipe'],
       env: environment,
       // A debugger of this process has the port that they name.
       execArgv: process.execArgv.filter((argument) => !argument.startsWith('--inspect')),
@@ -62,15 +62,21 @@ export class WorkerProcess implements RunningWorker {
     if (child.stdout) forEachBlockOfLines(child.stdout, onOutput);
     if (child.stderr) forEachBlockOfLines(child.stderr, onErrorOutput);
     // Undefined where the process could not be started.
-    const socket = child.stdio?.[LINK_DESCRIPTOR] as Socket | null | undefined;
+    const streams: readonly unknown[] | undefined = child.stdio;
+    const output = streams?.[LINK_DESCRIPTORS.toWorker] as Socket | null | undefined;
+    const input = streams?.[LINK_DESCRIPTORS.toControl] as Socket | null | undefined;
+    // Nothing comes there; with its end it is closed.
+    output?.resume();
     let linkEnded = () => {};
     const allHeard = new Promise<void>((resolve) => {
       linkEnded = resolve;
     });
-    this.#link = socket ? new Link({ socket, clock, onMessage, onEnd: linkEnded }) : undefined;
+    this.#link =
+      input && output ? new Link({ input, output, clock, onMessage, onEnd: linkEnded }) : undefined;
     if (this.#link === undefined) linkEnded();
     void this.#whenExited().then(async (how) => {
-      const timer = clock.schedule(LAST_MESSAGES_WITHIN_MS, linkEnded);
+      // After a long turn the time may be over before anything was read: so it is read once more.
+      const timer = clock.schedule(LAST_MESSAGES_WITHIN_MS, () => clock.atEndOfTurn(linkEnded));
       await allHeard;
       timer.cancel();
       this.#link?.close();

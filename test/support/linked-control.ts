@@ -66,7 +66,8 @@ export class ControlSide {
     const [near, far] = duplexPair();
     const { clock } = parts;
     const toWorker = new Link<SchedulingToWorker, SchedulingToControl>({
-      socket: far,
+      input: far,
+      output: far,
       clock: this.#clock,
       onMessage: (message) => hosted.receive(message),
       onEnd: () => hosted.end(),
@@ -76,7 +77,8 @@ export class ControlSide {
       () => true,
     );
     const toControl = new Link<SchedulingToControl, SchedulingToWorker>({
-      socket: near,
+      input: near,
+      output: near,
       clock,
       onMessage: (message) => control.receive(message),
       onEnd: () => control.end(),

@@ -113,7 +113,8 @@ function watching(live: Pick<LiveFeed, 'watch'>) {
   const clock = new FakeClock();
   const [near, far] = duplexPair();
   const toWorker = new Link<ViewsToWorker, ViewsToControl>({
-    socket: far,
+    input: far,
+    output: far,
     clock,
     onMessage: (message) => {
       if (message.type === 'unwatch') watches.unwatch(message.watch);
@@ -125,7 +126,8 @@ function watching(live: Pick<LiveFeed, 'watch'>) {
   });
   const watches = new LiveWatches({ live, send: (message) => toWorker.send(message) });
   const toControl = new Link<ViewsToControl, ViewsToWorker>({
-    socket: near,
+    input: near,
+    output: near,
     clock,
     onMessage: (message) => {
       if (message.type === 'answer') asker.receive(message);

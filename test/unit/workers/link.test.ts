@@ -15,7 +15,8 @@ test('messages of a turn come in their order, in one line', async () => {
   const lines: string[] = [];
   far.setEncoding('utf8').on('data', (text: string) => lines.push(text));
   const link = new Link<number, never>({
-    socket: near,
+    input: near,
+    output: near,
     clock: systemClock,
     onMessage: () => {},
     onEnd: () => {},
@@ -30,7 +31,8 @@ test('what is answered at once, and at the end of the turn, goes in one write', 
   const lines: string[] = [];
   far.setEncoding('utf8').on('data', (text: string) => lines.push(text));
   const link: Link<string, string> = new Link({
-    socket: near,
+    input: near,
+    output: near,
     clock: systemClock,
     onMessage: (message) => {
       link.send(`${message} now`);
@@ -46,7 +48,8 @@ test('a message may come in any number of pieces, several in one', async () => {
   const { near, far } = await pair();
   const taken: unknown[] = [];
   new Link<never, unknown>({
-    socket: near,
+    input: near,
+    output: near,
     clock: systemClock,
     onMessage: (message) => taken.push(message),
     onEnd: () => {},
@@ -63,7 +66,8 @@ test('the end of the other side is told once, and nothing is sent to it', async 
   const { near, far } = await pair();
   let ends = 0;
   const link = new Link<string, never>({
-    socket: near,
+    input: near,
+    output: near,
     clock: systemClock,
     onMessage: () => {},
     onEnd: () => ends++,
@@ -79,7 +83,8 @@ test('what the other side does not read is known by its size', async () => {
   const { near, far } = await pair();
   far.pause();
   const link = new Link<string, never>({
-    socket: near,
+    input: near,
+    output: near,
     clock: systemClock,
     onMessage: () => {},
     onEnd: () => {},

@@ -19,7 +19,8 @@ function linked(answers: Partial<Answers<AskedOfControl>>) {
   const clock = new FakeClock();
   const [near, far] = duplexPair();
   const control = new Link<ViewsToWorker, ViewsToControl>({
-    socket: far,
+    input: far,
+    output: far,
     clock,
     onMessage: (message) => {
       if (message.type === 'ask')
@@ -28,7 +29,8 @@ function linked(answers: Partial<Answers<AskedOfControl>>) {
     onEnd: () => {},
   });
   const worker = new Link<ViewsToControl, ViewsToWorker>({
-    socket: near,
+    input: near,
+    output: near,
     clock,
     onMessage: (message) => {
       if (message.type === 'answer') asker.receive(message);

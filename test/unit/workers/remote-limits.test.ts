@@ -18,14 +18,16 @@ function start() {
   const worker = () => {
     const [near, far] = duplexPair();
     const toWorker = new Link<LimitsToWorker, LimitsToControl>({
-      socket: far,
+      input: far,
+      output: far,
       clock: systemClock,
       onMessage: (message) => hosted.receive(message),
       onEnd: () => hosted.end(),
     });
     const hosted = host.connect((message) => toWorker.send(message));
     const toControl = new Link<LimitsToControl, LimitsToWorker>({
-      socket: near,
+      input: near,
+      output: near,
       clock: systemClock,
       onMessage: (message) => store.receive(message),
       onEnd: () => store.end(),
