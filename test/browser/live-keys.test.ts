@@ -48,7 +48,7 @@ test('where there are admin keys alone, the page sees its own address, and with 
   await poll(() => rows(page, 'ended')).toEqual([expect.stringContaining('from-anyone')]);
 });
 
-test('an admin key beside an API key shows all, in Chat the API key is sent; forgotten, it asks again', async (context) => {
+test('an admin key beside an API key shows all, in Chat the API key is sent; forgotten, it asks again and shows nothing of what it saw', async (context) => {
   const server = await start(...ADMINS, ...KEYS);
   const page = await openLive(context, server, { expects: [/401/] });
   await give(page, { api: API_KEY });
@@ -65,10 +65,34 @@ test('an admin key beside an API key shows all, in Chat the API key is sent; for
   await poll(() => page.locator('.model-picker').innerText()).toContain('demo');
   await page.locator('.nav-link', { hasText: 'Live' }).click();
   await isLive(page);
+  await page.getByRole('button', { name: 'of-another' }).click();
+  await page.getByRole('button', { name: 'Pause' }).click();
   await page.getByRole('button', { name: /^Keys/ }).click();
   await page.getByRole('button', { name: 'Forget keys' }).click();
+  await poll(() => page.locator('.live').innerText()).not.toContain('of-another');
   await poll(() => page.getByRole('dialog').count()).toBe(1);
   await give(page, { api: API_KEY });
   await isLive(page);
   await poll(() => text(page)).toContain('show the requests of your key');
+  // Neither bars nor receipts.
+  expect(await text(page)).toContain('No request yet');
+  expect(await text(page)).not.toContain('of-another');
+  await request(server.url, 'of-the-person', API_KEY);
+  await poll(() => rows(page, 'ended')).toEqual([expect.stringContaining('of-the-person')]);
+});
+
+test('what a key saw in Live is forgotten when another one is entered in Chat', async (context) => {
+  const server = await start(...ADMINS, ...KEYS);
+  const page = await openLive(context, server, { expects: [/401/] });
+  await give(page, { admin: ADMIN_KEY });
+  await isLive(page);
+  await request(server.url, 'of-another', OTHER_KEY);
+  await poll(() => rows(page, 'ended')).toEqual([expect.stringContaining('of-another')]);
+  await page.locator('.nav-link', { hasText: 'Chat' }).click();
+  await page.getByRole('button', { name: /^Keys/ }).click();
+  await page.getByLabel('Admin key').fill('');
+  await give(page, { api: API_KEY });
+  await page.locator('.nav-link', { hasText: 'Live' }).click();
+  await poll(() => text(page)).toContain('No request yet');
+  expect(await text(page)).not.toContain('of-another');
 });

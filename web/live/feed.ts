@@ -1,6 +1,6 @@
 /**
  * The page's one connection to GET /live, and what is made of it. It is open only while somebody looks: a view that is left and a tab
- * that is hidden close it, so that they cost the server nothing. What was seen stays until the page is left.
+ * that is hidden close it, so that they cost the server nothing. What was seen stays until the page is left, or the key is another one.
  */
 import type { LiveReceipt, LiveSnapshot } from '../../src/core/live-snapshot.ts';
 import type { ServerEvent } from '../api/event-parser.ts';
@@ -28,14 +28,15 @@ export interface Gap {
 }
 
 export class LiveFeed {
-  readonly bars = new Bars();
-  readonly series = new Series();
-  readonly clock = new ServerClock();
+  bars = new Bars();
+  series = new Series();
+  clock = new ServerClock();
   readonly state = createStore<FeedState>({ kind: 'connecting' });
+  /** Undefined: none came yet, or what was seen is forgotten. */
   readonly snapshot = createStore<LiveSnapshot | undefined>(undefined);
   /** The newest first. */
   readonly ended = createStore<readonly LiveReceipt[]>([]);
-  readonly gaps: Gap[] = [];
+  gaps: Gap[] = [];
   /** When the first snapshot was made, by the server's clock. */
   since: number | undefined;
   /** Snapshots that did not come because this page, or its connection, was too slow. */
@@ -43,24 +44,26 @@ export class LiveFeed {
   /** Of the snapshot before, in the same stream. */
   #sequence: number | undefined;
   #users = 0;
-  /** That the connection was opened with. */
-  #key: string | undefined;
+  /** That all of it was seen with. */
+  #key = keyFor('admin');
   #stop: AbortController | undefined;
-  #unsubscribe: (() => void)[] = [];
+
+  constructor() {
+    // Also while nobody looks: another key must not find what this one saw.
+    for (const key of [apiKey, adminKey]) key.subscribe(this.#onKey);
+  }
 
   /** Returns how to stop. */
   use(): () => void {
     this.#users += 1;
     if (this.#users === 1) {
       document.addEventListener('visibilitychange', this.#onVisibility);
-      this.#unsubscribe = [apiKey, adminKey].map((key) => key.subscribe(this.#onKey));
       this.#onVisibility();
     }
     return () => {
       this.#users -= 1;
       if (this.#users > 0) return;
       document.removeEventListener('visibilitychange', this.#onVisibility);
-      for (const stop of this.#unsubscribe) stop();
       this.#close();
     };
   }
@@ -80,12 +83,17 @@ export class LiveFeed {
 
   /** Another key sees other requests. */
   readonly #onKey = (): void => {
-    if (this.#stop !== undefined && keyFor('admin') !== this.#key) this.retry();
+    const key = keyFor('admin');
+    if (key === this.#key) return;
+    this.#key = key;
+    const isOpen = this.#stop !== undefined;
+    this.#close();
+    this.#forget();
+    if (isOpen) this.#open();
   };
 
   #open(): void {
     if (this.#stop !== undefined) return;
-    this.#key = keyFor('admin');
     const stop = new AbortController();
     this.#stop = stop;
     this.state.set({ kind: 'connecting' });
@@ -111,6 +119,7 @@ export class LiveFeed {
     // That it is live is known when the first snapshot is there.
     if (failure === undefined) return;
     this.#interrupted();
+    if (failure.status === 401 || failure.status === 403) this.#forget();
     const retryAt = retryInMs === undefined ? undefined : performance.now() + retryInMs;
     this.state.set({ kind: 'lost', failure, retryAt });
   }
@@ -123,6 +132,18 @@ export class LiveFeed {
     if (last === undefined || this.gaps.at(-1)?.to === null) return;
     this.gaps.push({ from: this.clock.now(performance.now()), to: null });
     if (this.gaps.length > MAX_GAPS) this.gaps.shift();
+  }
+
+  #forget(): void {
+    this.bars = new Bars();
+    this.series = new Series();
+    this.clock = new ServerClock();
+    this.gaps = [];
+    this.since = undefined;
+    this.missed = 0;
+    this.#sequence = undefined;
+    this.ended.set([]);
+    this.snapshot.set(undefined);
   }
 
   #take(events: readonly ServerEvent[]): void {

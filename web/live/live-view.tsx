@@ -99,7 +99,10 @@ function useThrottled(isPaused: boolean): LiveSnapshot | undefined {
     };
     take();
     const stop = feed.snapshot.subscribe(() => {
-      if (timer === undefined) timer = setTimeout(take, hasTaken ? TEXT_MS : 0);
+      if (feed.snapshot.get() === undefined) {
+        clearTimeout(timer);
+        take();
+      } else timer ??= setTimeout(take, hasTaken ? TEXT_MS : 0);
     });
     return () => {
       stop();

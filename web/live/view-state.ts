@@ -63,6 +63,13 @@ export type Selection = ({ readonly bar: Bar } | { readonly receipt: LiveReceipt
 
 export const selection = createStore<Selection | undefined>(undefined);
 
+// It shows, and a picture that stands still holds, what another key may not see.
+feed.snapshot.subscribe(() => {
+  if (feed.snapshot.get() !== undefined) return;
+  pause.set(undefined);
+  selection.set(undefined);
+});
+
 export function selectBar(bar: Bar | undefined, from: ChosenFrom): void {
   selection.set(bar && { bar, from });
 }
