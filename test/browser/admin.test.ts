@@ -1,11 +1,15 @@
 /** The Admin view in a real browser, on a real server: its sections by keyboard, what they refuse, and what they forget. */
 import { readFile } from 'node:fs/promises';
 import type { Page } from 'playwright-core';
-import { describe, expect, test } from 'vitest';
+import type { Static } from 'typebox';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { QueueAnswer } from '../../src/http/routes/admin/answer-schemas.ts';
 import { openPage } from '../support/browser.ts';
 import { farFromMidnight } from '../support/calendar.ts';
-import { ask } from '../support/http-client.ts';
+import { ask, openAnswer } from '../support/http-client.ts';
 import { CONNECTION_ERRORS, hold } from '../support/live-page.ts';
+import { scripted, scriptedFlags } from '../support/scripted-server.ts';
+import { startServer } from '../support/server.ts';
 import {
   focused,
   generateWith,
@@ -269,6 +273,53 @@ test('the audit log that stays open has every entry, however many are made meanw
   await poll(() => rows(page)).toHaveLength(71);
 });
 
+test('a request that moves up the queue keeps the focus and the question whether to cancel it', async (context) => {
+  const server = await startServer({
+    flags: [
+      ...scriptedFlags({ target: { slots: 1, idle_timeout_ms: 3_600_000 } }),
+      ...['--scheduler.queue-timeout-ms', '3600000'],
+    ],
+    endsWith: onTestFinished,
+  });
+  const first = await hold(server, 'runs-now');
+  const waits = async (id: string) => {
+    const answer = openAnswer(`${server.url}/stream`, {
+      body: { prompt: scripted({ text: 'one two three', fail: 'hang-mid-stream', fail_after_tokens: 2 }) },
+      headers: { 'x-request-id': id },
+    });
+    // One that is cancelled in the queue has an answer too.
+    onTestFinished(() => void answer.then(({ leave }) => leave()));
+    await poll(() => queueOf(server)).toContain(id);
+  };
+  await waits('waits-1');
+  await waits('waits-2');
+  await waits('waits-3');
+  const page = await openAdmin(context, server, 'queue');
+  await poll(() => rows(page)).toHaveLength(4);
+  await press(page, 'Cancel the request waits-3');
+  await poll(() => focused(page)).toBe('Cancel it');
+  const cancel = (id: string) => ask(`${server.url}/admin/queue/${id}/cancel`, { body: {} });
+  const idOf = async (request: string) =>
+    (await queueEntries(server)).find(({ request_id }) => request_id === request)?.id ?? '';
+  const leaves = async (request: string) => {
+    expect((await cancel(await idOf(request))).status).toBe(200);
+    await poll(() => text(page)).not.toContain(request);
+  };
+  await leaves('waits-1');
+  expect(await focused(page)).toBe('Cancel it');
+  await page.keyboard.press('Tab');
+  expect(await focused(page)).toBe('Keep');
+  await leaves('waits-2');
+  expect(await focused(page)).toBe('Keep');
+  // It has a slot now, and is in the other table.
+  await first.leave();
+  await poll(() => rows(page)).toEqual([expect.stringMatching(/slot 1.*waits-3/s)]);
+  expect(await focused(page)).toBe('Cancel it');
+  await page.keyboard.press('Enter');
+  await poll(() => text(page)).toContain('Nothing runs.');
+  expect(await focused(page)).toContain('Running');
+});
+
 test('the configuration is filtered, its secrets are hidden, and a reload says what it changed', async (context) => {
   const server = await startAdmin('--auth.admin-keys', '["a-key-of-an-admin"]');
   const page = await openAdmin(context, server, 'configuration', { expects: [/401|422/] });
@@ -392,6 +443,16 @@ describe.each(['dark', 'light'] as const)('in the %s theme', (colorScheme) => {
 async function giveAdminKey(page: Page): Promise<void> {
   await page.getByLabel('Admin key').fill(ADMIN_KEY);
   await page.getByRole('button', { name: 'Use keys' }).click();
+}
+
+async function queueEntries(server: { readonly url: string }) {
+  const { json } = await ask(`${server.url}/admin/queue`);
+  const { waiting, running } = json() as Static<typeof QueueAnswer>;
+  return [...running, ...waiting];
+}
+
+async function queueOf(server: { readonly url: string }): Promise<readonly string[]> {
+  return (await queueEntries(server)).map(({ request_id }) => request_id);
 }
 
 /** Requests for keys, of this method, wait until they are let go. */

@@ -49,8 +49,10 @@ interface ConfirmedButtonProps {
   /** With what it is about, for who hears the button alone. */
   readonly describedAs: string;
   readonly confirm: string;
+  /** Whether it asks is known to who shows it, so that it goes on asking where its row is another one. */
+  readonly asks: boolean;
+  readonly onAsk: (asks: boolean) => void;
   readonly onConfirm: () => void;
-  readonly disabled?: boolean;
 }
 
 /** Two presses: the first one asks. Escape, or leaving the two buttons, keeps everything as it is. */
@@ -58,10 +60,10 @@ export function ConfirmedButton({
   label,
   describedAs,
   confirm,
+  asks,
+  onAsk,
   onConfirm,
-  disabled = false,
 }: ConfirmedButtonProps) {
-  const [asks, setAsks] = useState(false);
   const first = useRef<HTMLButtonElement>(null);
   const asked = useRef(false);
   useLayoutEffect(() => {
@@ -76,26 +78,25 @@ export function ConfirmedButton({
         type="button"
         class="button small"
         aria-label={describedAs}
-        disabled={disabled}
-        onClick={() => setAsks(true)}
+        onClick={() => onAsk(true)}
       >
         {label}
       </button>
     );
   return (
-    <Pair onLeave={() => setAsks(false)}>
+    <Pair onLeave={() => onAsk(false)}>
       <button
         ref={first}
         type="button"
         class="button small danger"
         onClick={() => {
-          setAsks(false);
+          onAsk(false);
           onConfirm();
         }}
       >
         {confirm}
       </button>
-      <button type="button" class="button small" onClick={() => setAsks(false)}>
+      <button type="button" class="button small" onClick={() => onAsk(false)}>
         Keep
       </button>
     </Pair>
