@@ -120,6 +120,7 @@ export function edgeSettings(
   const { server, auth, metrics, scheduler, generation, rate_limit, prices, tracing } = config;
   return {
     onLoopback: isLoopbackHost(server.host),
+    allowsOpen: auth.allow_open,
     trustedProxies: parseRanges(server.trusted_proxies),
     trustedHops: server.trusted_hops,
     proxyProtocol: server.proxy_protocol,

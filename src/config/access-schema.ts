@@ -29,7 +29,8 @@ export const auth = Type.Object(
     }),
     allow_open: Type.Boolean({
       default: false,
-      description: 'Allows listening beyond loopback without keys.',
+      description:
+        'Allows listening beyond loopback without keys, and on loopback the clients of server.trusted_proxies without keys.',
     }),
     admin_keys: Type.Array(configuredKey, {
       default: [],

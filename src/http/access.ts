@@ -1,6 +1,6 @@
 /**
  * Who may call. With keys in the configuration, or once the store has held one, a request needs a key. Without, on loopback, only
- * programs and pages of this machine are allowed.
+ * programs and pages of this machine are allowed, and the clients of its proxies with `auth.allow_open`.
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import { isDeepStrictEqual } from 'node:util';
@@ -16,7 +16,7 @@ import { ADMIN_PREFIX } from './routes/admin.ts';
 import { LIVE_PATH } from './routes/live.ts';
 import { METRICS_PATH } from './routes/operations.ts';
 import { type EdgeSettings, madeOf } from './settings.ts';
-import { requireThisMachine, whyNotThisMachine } from './this-machine.ts';
+import { comesFromElsewhere, requireThisMachine, whyNotThisMachine } from './this-machine.ts';
 import type { WrongKeys } from './wrong-keys.ts';
 
 interface AccessOptions {
@@ -121,7 +121,11 @@ export function accessStep({ clock, settings, keys, wrongKeys, administration }:
       const waited = needsNone ? undefined : requireKey(context, callerBy, 'API key');
       // It is refused.
       if (waited !== undefined) return waited;
-    } else if (settings.onLoopback) checkHostAndOrigin(context.request.headers, settings);
+    } else if (settings.onLoopback) {
+      if (!comesFromElsewhere(context, settings)) checkHostAndOrigin(context.request.headers, settings);
+      else if (!settings.allowsOpen && !isOpen(context.path) && !isOpenMetrics(context))
+        throw notThisMachine(context);
+    }
     if (isLive && !isAdmin) context.seesOnly = ownerOf(trace);
   };
 }
@@ -162,18 +166,22 @@ function knownBy(ring: KeyRing, key: string, clock: Clock): Caller | undefined {
 
 /** Whether the same keys, programs and pages may call. */
 export function isSameAccess(one: EdgeSettings, other: EdgeSettings): boolean {
-  const accessOf = ({ apiKeys, adminKeys, trustedProxies, trustedHops, corsOrigins }: EdgeSettings) => [
-    apiKeys,
-    adminKeys,
-    trustedProxies,
-    trustedHops,
-    corsOrigins,
-  ];
+  const accessOf = (settings: EdgeSettings) => {
+    const { apiKeys, adminKeys, allowsOpen, trustedProxies, trustedHops, corsOrigins } = settings;
+    return [apiKeys, adminKeys, allowsOpen, trustedProxies, trustedHops, corsOrigins];
+  };
   return isDeepStrictEqual(accessOf(one), accessOf(other));
 }
 
 function isOpen(path: string): boolean {
   return OPEN_PATHS.includes(path) || OPEN_PREFIXES.some((prefix) => path.startsWith(prefix));
+}
+
+/** Without keys, for who comes through a proxy on this machine. */
+function notThisMachine({ clientAddress }: RequestContext): ServingError {
+  return new ServingError('forbidden', {
+    message: `The request comes from ${clientAddress}, through a proxy. Without keys, only programs of the server’s own machine may call. Make a key (llm-serve keys create --name NAME, or auth.api_keys), or set auth.allow_open: true if all who reach the proxy may.`,
+  });
 }
 
 function missingKey(kind: 'API key' | 'admin key'): ServingError {

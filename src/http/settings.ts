@@ -11,6 +11,8 @@ import type { AddressRange } from './client-address.ts';
 export interface EdgeSettings {
   /** The server listens on this machine alone. */
   readonly onLoopback: boolean;
+  /** `auth.allow_open`: whoever reaches it may use it. */
+  readonly allowsOpen: boolean;
   readonly trustedProxies: readonly AddressRange[];
   /** Proxies in front that append to X-Forwarded-For; 0: they are told by their addresses alone. */
   readonly trustedHops: number;

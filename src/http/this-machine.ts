@@ -24,6 +24,16 @@ export function requireThisMachine({ request }: RequestContext, settings: EdgeSe
   });
 }
 
+/** Whether a proxy that is trusted names a client on another machine, by a PROXY header or by X-Forwarded-For. */
+export function comesFromElsewhere(
+  { request: { socket }, clientAddress }: Pick<RequestContext, 'request' | 'clientAddress'>,
+  trust: ProxyTrust,
+): boolean {
+  if (isLoopbackAddress(clientAddress)) return false;
+  const { address, isForwarded } = peerOf(socket);
+  return isForwarded || isTrustedProxy(address, trust);
+}
+
 /** Undefined: it may. */
 export function whyNotThisMachine(
   { socket, headers, httpVersion }: Pick<IncomingMessage, 'socket' | 'headers' | 'httpVersion'>,

@@ -37,7 +37,7 @@ const ROOMY = ['--rate-limit.enabled', 'false'];
 const NARROW = [
   ...['--rate-limit.requests', '1', '--rate-limit.window-seconds', '1'],
   ...['--scheduler.max-queue', '1'],
-  ...['--server.trusted-proxies', '["127.0.0.1"]'],
+  ...['--server.trusted-proxies', '["127.0.0.1"]', '--auth.allow-open', 'true'],
 ];
 
 /** Two servers over the same backend, both ready. */

@@ -193,9 +193,37 @@ describe('behind a proxy', () => {
     expect(said.length, 'once by each process').toBeLessThanOrEqual(TEST_WORKERS);
   });
 
+  test('without keys, a client elsewhere that a trusted proxy names is refused, and told what to do', async () => {
+    const flags = [...scriptedFlags(), '--server.trusted-proxies', '["127.0.0.1"]'];
+    const closed = await startServer({ flags, endsWith: onTestFinished });
+    const refused = await ask(`${closed.url}/generate`, from('9.9.9.9'));
+    expect([refused.status, refused.json().error]).toMatchObject([
+      403,
+      {
+        code: 'forbidden',
+        message: expect.stringMatching(/from 9\.9\.9\.9, .* keys create .* auth\.allow_open: true/),
+      },
+    ]);
+    const here = await Promise.all(
+      ['127.0.0.5', '9.9.9.9, 127.0.0.5'].map((address) => ask(`${closed.url}/generate`, from(address))),
+    );
+    expect(here.map(({ status }) => status)).toEqual([200, 200]);
+    const open = await startServer({
+      flags: [...flags, '--auth.allow-open', 'true'],
+      endsWith: onTestFinished,
+    });
+    const { headers, body } = from('9.9.9.9');
+    const host = 'api.example.com';
+    expect((await ask(`${open.url}/generate`, { headers: { ...headers, host }, body })).status).toBe(200);
+    expect((await ask(`${open.url}/generate`, { headers: { host }, body })).status).toBe(403);
+  });
+
   test('a trusted proxy’s clients each have their own limit; an IPv4-mapped address is the IPv4 address', async () => {
     const server = await startServer({
-      flags: [...scriptedFlags(), ...limited, '--server.trusted-proxies', '["127.0.0.0/8"]'],
+      flags: [
+        ...[...scriptedFlags(), ...limited, '--server.trusted-proxies', '["127.0.0.0/8"]'],
+        ...['--auth.allow-open', 'true'],
+      ],
       endsWith: onTestFinished,
     });
     const statusFor = async (address: string) => (await ask(`${server.url}/generate`, from(address))).status;

@@ -7,7 +7,7 @@ import { proxyBlock, proxyLine, rawProxyBlock } from '../support/proxy-header.ts
 import { scriptedFlags } from '../support/scripted-server.ts';
 import { type ComposedServer, startServer, TEST_WORKERS } from '../support/server.ts';
 
-const TRUSTED = ['--server.trusted-proxies', '["127.0.0.0/8"]'];
+const TRUSTED = ['--server.trusted-proxies', '["127.0.0.0/8"]', '--auth.allow-open', 'true'];
 
 function start(mode: string, flags: readonly string[] = TRUSTED): Promise<ComposedServer> {
   return startServer({
@@ -49,6 +49,16 @@ const clientsOf = (server: ComposedServer) =>
       .filter(({ msg, path }) => msg === 'request' && path === '/generate')
       .map(({ clientAddress }) => clientAddress),
   );
+
+test('without keys, who a header names as a client elsewhere is refused, but by what shows nothing', async () => {
+  const server = await start('optional', TRUSTED.slice(0, 2));
+  expect(await statusOf(server, proxyLine(CLIENT), generation())).toBe(403);
+  expect(await statusOf(server, proxyBlock(CLIENT), generation())).toBe(403);
+  expect(await statusOf(server, proxyLine(CLIENT), requestOf('/v1/models'))).toBe(403);
+  expect(await statusOf(server, proxyLine(CLIENT), requestOf('/health'))).toBe(200);
+  expect(await statusOf(server, LOCAL, generation())).toBe(200);
+  expect(await statusOf(server, generation())).toBe(200);
+});
 
 describe('the client that a PROXY header names is the client of the connection', () => {
   test.each([

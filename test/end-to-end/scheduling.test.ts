@@ -7,7 +7,7 @@ import { endingAfterAll, type RunningServer, startServer } from '../support/serv
 
 const WITHIN = { timeout: 60_000, interval: 10 };
 /** Clients are told apart by their address; a proxy on this machine says which. */
-const BEHIND_A_PROXY = ['--server.trusted-proxies', '["127.0.0.1"]'];
+const BEHIND_A_PROXY = ['--server.trusted-proxies', '["127.0.0.1"]', '--auth.allow-open', 'true'];
 
 const waiting = (server: RunningServer) => metric(server, 'llm_serve_requests_waiting');
 const slotsUsed = (server: RunningServer) => metric(server, 'llm_serve_slots_used');
