@@ -320,6 +320,26 @@ test('a request that moves up the queue keeps the focus and the question whether
   expect(await focused(page)).toContain('Running');
 });
 
+test('usage that stays open over midnight is that of the new day', async (context) => {
+  await farFromMidnight();
+  const server = await startAdmin();
+  const page = await openAdmin(context, server, 'usage', { hasClock: true });
+  const asked: string[] = [];
+  page.on('request', (request) => {
+    const { pathname, searchParams } = new URL(request.url());
+    if (pathname === '/admin/usage') asked.push(searchParams.get('from') ?? '');
+  });
+  const day = () => page.evaluate(() => new Date().toISOString().slice(0, 10));
+  await page.getByLabel('Over').selectOption('Today');
+  const before = await day();
+  await poll(async () => asked.at(-1)).toBe(`${before}T00:00:00.000Z`);
+  expect(await text(page)).toContain(`${before} (UTC)`);
+  await page.clock.fastForward('24:00:00');
+  await poll(async () => asked.at(-1)).toBe(`${await day()}T00:00:00.000Z`);
+  expect(await text(page)).toContain(`${await day()} (UTC)`);
+  expect(await day()).not.toBe(before);
+});
+
 test('the configuration is filtered, its secrets are hidden, and a reload says what it changed', async (context) => {
   const server = await startAdmin('--auth.admin-keys', '["a-key-of-an-admin"]');
   const page = await openAdmin(context, server, 'configuration', { expects: [/401|422/] });

@@ -27,13 +27,26 @@ const DAY_MS = 24 * HOUR_MS;
 /** Up to here a column is an hour. */
 const HOURS_UP_TO_MS = 2 * DAY_MS;
 
+/** When the UTC day began. */
+export function dayOf(time: number): number {
+  return Math.floor(time / DAY_MS) * DAY_MS;
+}
+
+/** `2026-01-31 (UTC)`, `2026-01-25 to 2026-01-31 (UTC)`: its first and its last day. */
+export function daysInWords({ from, to }: Range): string {
+  const [first, last] = [from.getTime(), to.getTime() - 1].map((time) =>
+    new Date(time).toISOString().slice(0, 10),
+  );
+  return `${first === last ? first : `${first} to ${last}`} (UTC)`;
+}
+
 /** `custom`: its days, both included, as `2026-01-31`. Undefined: they are no range. */
 export function rangeOf(
   name: RangeName,
   now: Date,
   custom: { readonly from: string; readonly to: string },
 ): Range | undefined {
-  const today = Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), now.getUTCDate());
+  const today = dayOf(now.getTime());
   const tomorrow = new Date(today + DAY_MS);
   if (name === 'today') return { from: new Date(today), to: tomorrow };
   if (name === 'week') return { from: new Date(today - 6 * DAY_MS), to: tomorrow };

@@ -1,5 +1,5 @@
 /** What was used: by team, key, model, target or day, as a chart, a table and a file. */
-import { useMemo, useState } from 'preact/hooks';
+import { useEffect, useMemo, useState } from 'preact/hooks';
 import { number } from '../../ui/amounts.ts';
 import { readUsage, type UsageAnswer, type UsageMeasures } from '../api.ts';
 import { currency, useCurrency } from '../currency.ts';
@@ -8,6 +8,8 @@ import { MAX_GROUPS, UsageChart } from './usage-chart.tsx';
 import { usageCsv } from './usage-csv.ts';
 import {
   columnsOf,
+  dayOf,
+  daysInWords,
   GROUPS,
   type Group,
   MEASURES,
@@ -22,6 +24,7 @@ import {
 } from './usage-report.ts';
 
 const POLL_MS = 30_000;
+const DAY_CHECK_MS = 5_000;
 
 const GROUP_WORDS: Readonly<Record<Group, { readonly title: string; readonly none: string }>> = {
   team: { title: 'Team', none: 'no team' },
@@ -36,7 +39,8 @@ export function UsageSection() {
   const [measure, setMeasure] = useState<Measure>('tokens');
   const [rangeName, setRangeName] = useState<RangeName>('week');
   const [custom, setCustom] = useState({ from: '', to: '' });
-  const range = useMemo(() => rangeOf(rangeName, new Date(), custom), [rangeName, custom]);
+  const today = useToday();
+  const range = useMemo(() => rangeOf(rangeName, new Date(today), custom), [rangeName, today, custom]);
   return (
     <section aria-labelledby="admin-usage">
       <div class="admin-head">
@@ -56,6 +60,7 @@ export function UsageSection() {
           onChoose={setRangeName}
         />
         <MeasureChoice value={measure} onChoose={setMeasure} />
+        {range !== undefined && <span class="hint">{daysInWords(range)}</span>}
       </div>
       {rangeName === 'custom' && (
         <div class="admin-head">
@@ -74,6 +79,16 @@ export function UsageSection() {
       )}
     </section>
   );
+}
+
+/** The UTC day that it is, as long as the section is open. A timer until midnight would be late on a machine that sleeps. */
+function useToday(): number {
+  const [today, setToday] = useState(() => dayOf(Date.now()));
+  useEffect(() => {
+    const timer = setInterval(() => setToday(dayOf(Date.now())), DAY_CHECK_MS);
+    return () => clearInterval(timer);
+  }, []);
+  return today;
 }
 
 interface ChoiceProps<Name extends string> {

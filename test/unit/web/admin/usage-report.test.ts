@@ -6,6 +6,7 @@ import { usedToday } from '../../../../web/admin/keys/used-today.ts';
 import { usageCsv } from '../../../../web/admin/usage/usage-csv.ts';
 import {
   columnsOf,
+  daysInWords,
   NOTHING,
   questionOf,
   RANGES,
@@ -36,6 +37,12 @@ describe('a range', () => {
   ] as const)('%s is of whole UTC days', (name, from, to) =>
     expect(rangeOf(name, NOW, NONE)).toEqual({ from: new Date(from), to: new Date(to) }),
   );
+
+  test('is shown by its first and its last day', () => {
+    const words = (name: RangeName) => daysInWords(rangeOf(name, NOW, NONE) ?? { from: NOW, to: NOW });
+    expect(words('today')).toBe('2026-03-05 (UTC)');
+    expect(words('week')).toBe('2026-02-27 to 2026-03-05 (UTC)');
+  });
 
   test('of chosen days has both of them; days in the wrong order, or none, are no range', () => {
     expect(rangeOf('custom', NOW, { from: '2026-01-31', to: '2026-01-31' })).toEqual({
