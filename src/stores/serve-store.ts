@@ -40,7 +40,7 @@ export function serveStore(open: () => Promise<SqlStore>, laneOf: (call: StoreCa
     return performOn(opened, call);
   };
   parentPort?.on('message', ({ id, call }: { readonly id: number; readonly call: StoreCall }) => {
-    const answer = async () => parentPort?.postMessage(await answerOf(id, () => perform(call)));
+    const answer = async () => parentPort?.postMessage(await answerOf(id, call, () => perform(call)));
     if (call.name === 'open') opening = answer();
     else if (call.name === 'close') void Promise.all([opening, ...lanes.values()]).then(answer);
     else lanes.set(laneOf(call), (lanes.get(laneOf(call)) ?? opening).then(answer));
@@ -78,9 +78,14 @@ async function performOn(store: SqlStore, call: StoreCall): Promise<unknown> {
   }
 }
 
-async function answerOf(id: number, perform: () => Promise<unknown>): Promise<StoreAnswer> {
+async function answerOf(
+  id: number,
+  { name }: StoreCall,
+  perform: () => Promise<unknown>,
+): Promise<StoreAnswer> {
   try {
-    return { id, result: await perform() };
+    const result = await perform();
+    return name === 'keys.readAll' ? { id, text: JSON.stringify(result) } : { id, result };
   } catch (error) {
     if (error instanceof StoreError) return { id, fault: error.fault, message: error.message };
     return {

@@ -10,6 +10,13 @@ import type { Durability, Sql, SqlDatabase, SqlRow, SqlValue } from '../sql/sql-
 import { type StoreAccess, StoreError } from '../store.ts';
 import { sqliteFault } from './sqlite-faults.ts';
 
+interface Prepared {
+  readonly statement: StatementSyncInstance;
+  readonly columns: readonly string[];
+  /** A row with all of them, to be filled: its copies need not grow. */
+  readonly emptyRow: SqlRow;
+}
+
 export interface SqliteOptions {
   readonly path: string;
   /** How long a call waits for another process that writes. */
@@ -25,7 +32,7 @@ export class SqliteDatabase implements SqlDatabase {
   readonly dialect = 'sqlite';
   readonly #path: string;
   readonly #database: DatabaseSyncInstance;
-  readonly #statements = new Map<string, StatementSyncInstance>();
+  readonly #statements = new Map<string, Prepared>();
   #durability: Durability = 'full';
 
   private constructor(path: string, database: DatabaseSyncInstance) {
@@ -84,29 +91,42 @@ export class SqliteDatabase implements SqlDatabase {
     if (this.#database.isOpen) this.#database.close();
   }
 
-  #statement(text: string): StatementSyncInstance {
+  #statement(text: string): Prepared {
     const known = this.#statements.get(text);
     if (known !== undefined) return known;
-    const statement = this.#database.prepare(text);
-    this.#statements.set(text, statement);
-    return statement;
+    const prepared = preparedOf(this.#database, text);
+    this.#statements.set(text, prepared);
+    return prepared;
   }
+}
+
+export function preparedOf(database: DatabaseSyncInstance, text: string): Prepared {
+  const statement = database.prepare(text);
+  statement.setReturnArrays(true);
+  const columns = statement.columns().map(({ name }) => name);
+  return { statement, columns, emptyRow: Object.fromEntries(columns.map((column) => [column, null])) };
 }
 
 /** A row with a number beyond 2^53 would keep all others from being read. It is rounded, as in PostgreSQL: key-of-row.ts refuses it. */
 export function rowsOf(
-  statement: StatementSyncInstance,
+  { statement, columns, emptyRow }: Prepared,
   parameters: readonly SqlValue[] = [],
 ): readonly SqlRow[] {
+  // A list crosses from the database in half the time of an object with names.
+  const all = <Value>() => statement.all(...parameters) as unknown as readonly (readonly Value[])[];
+  const rowOf = (values: readonly SqlValue[]): SqlRow => {
+    const row: Record<string, SqlValue> = { ...emptyRow };
+    for (let index = 0; index < columns.length; index += 1)
+      row[columns[index] as string] = values[index] as SqlValue;
+    return row;
+  };
   try {
-    return statement.all(...parameters) as readonly SqlRow[];
+    return all<SqlValue>().map(rowOf);
   } catch (error) {
     if (!isTooLarge(error)) throw error;
     statement.setReadBigInts(true);
     try {
-      return (statement.all(...parameters) as readonly Readonly<Record<string, SqlValue | bigint>>[]).map(
-        rounded,
-      );
+      return all<SqlValue | bigint>().map((values) => rowOf(values.map(rounded)));
     } finally {
       statement.setReadBigInts(false);
     }
@@ -118,11 +138,8 @@ function isTooLarge(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith('Value is too large to be represented');
 }
 
-function rounded(row: Readonly<Record<string, SqlValue | bigint>>): SqlRow {
-  const entries = Object.entries(row).map(
-    ([column, value]) => [column, typeof value === 'bigint' ? Number(value) : value] as const,
-  );
-  return Object.fromEntries(entries);
+function rounded(value: SqlValue | bigint): SqlValue {
+  return typeof value === 'bigint' ? Number(value) : value;
 }
 
 function prepareToWrite(database: DatabaseSyncInstance): void {

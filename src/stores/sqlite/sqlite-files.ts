@@ -12,7 +12,7 @@ import { IN_ORDER, KEYS_WITH_SECRETS, recordsOf } from '../sql/key-rows.ts';
 import { NEWEST_VERSION, OLDEST_READ_VERSION } from '../sql/migrations.ts';
 import { auditValues, INSERT_AUDIT } from '../sql/sql-store.ts';
 import { StoreError } from '../store.ts';
-import { requireFile, rowsOf } from './sqlite-database.ts';
+import { preparedOf, requireFile, rowsOf } from './sqlite-database.ts';
 import { sqliteFault } from './sqlite-faults.ts';
 
 export interface FileFacts {
@@ -198,7 +198,7 @@ function damageIn(database: DatabaseSyncInstance): readonly string[] {
 }
 
 function damagedKeysIn(database: DatabaseSyncInstance): readonly KeyRecord[] {
-  const rows = rowsOf(database.prepare(`${KEYS_WITH_SECRETS} ${IN_ORDER}`));
+  const rows = rowsOf(preparedOf(database, `${KEYS_WITH_SECRETS} ${IN_ORDER}`));
   return recordsOf(rows).filter(({ damage }) => damage !== undefined);
 }
 
