@@ -30,6 +30,12 @@ export interface ConsumedTry extends ConsumedTokens {
   readonly slotMs: Milliseconds;
 }
 
+/** What a try uses, while it runs. */
+interface RunningTry {
+  readonly attempt: EndingTry['attempt'];
+  readonly work: { readonly used: UsedTokens };
+}
+
 /** A try that ends now. */
 interface EndingTry {
   readonly attempt: { readonly model: ModelId; readonly target: string; readonly startedAt: Milliseconds };
@@ -47,8 +53,30 @@ export class Consumption implements ConsumedTokens {
   slotMs: Milliseconds = 0;
   /** In the order in which they ended. */
   readonly tries: ConsumedTry[] = [];
+  readonly #running: RunningTry[] = [];
 
-  add({ attempt: { model, target, startedAt }, used, now, costs }: EndingTry): void {
+  begun(attempt: RunningTry['attempt'], work: RunningTry['work']): void {
+    this.#running.push({ attempt, work });
+  }
+
+  /** Also of those that still run, as far as it is known. */
+  triesSoFar(now: Milliseconds): readonly ConsumedTry[] {
+    if (this.#running.length === 0) return this.tries;
+    const running = this.#running.map(({ attempt: { model, target, startedAt }, work: { used } }) => ({
+      model,
+      target,
+      promptTokens: used.promptTokens,
+      cachedTokens: used.cachedTokens,
+      completionTokens: used.answerTokens,
+      slotMs: now - startedAt,
+    }));
+    return [...this.tries, ...running];
+  }
+
+  add({ attempt, used, now, costs }: EndingTry): void {
+    const { model, target, startedAt } = attempt;
+    const at = this.#running.findIndex((running) => running.attempt === attempt);
+    if (at !== -1) this.#running.splice(at, 1);
     const promptTokens = costs ? used.promptTokens : 0;
     const cachedTokens = costs ? used.cachedTokens : 0;
     const completionTokens = costs ? used.answerTokens : 0;

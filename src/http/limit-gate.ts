@@ -15,10 +15,12 @@ import {
   type EstimatedAmounts,
   LimitPlan,
   type PlannedCharges,
+  takenBack,
 } from '../limits/limit-plan.ts';
 import { refusalOf } from '../limits/limit-refusal.ts';
 import type { LimitRule, LimitScope } from '../limits/limit-rule.ts';
 import type { CounterState, DecisionAhead, LimitDecision, LimitStore } from '../limits/limit-store.ts';
+import { RunningCharges } from '../limits/running-charges.ts';
 import type { Protocol } from '../protocols/protocol.ts';
 import type { PendingAdmission } from '../serving/pending-admission.ts';
 import { Prices } from '../usage/prices.ts';
@@ -73,6 +75,7 @@ function isCounted({ code, spec }: ServingError): boolean {
 
 export class LimitGate implements RefusalObserver {
   readonly #options: LimitGateOptions;
+  readonly #running: RunningCharges;
   readonly #texts = new LimitHeaderTexts();
   #plan: LimitPlan;
   #prices: Prices;
@@ -81,7 +84,9 @@ export class LimitGate implements RefusalObserver {
 
   constructor(options: LimitGateOptions) {
     const { limits, prices } = options.settings;
+    const { clock, store } = options;
     this.#options = options;
+    this.#running = new RunningCharges({ clock, store, usedOf: (rule, tries) => this.#usedOf(rule, tries) });
     this.#plan = new LimitPlan(limits);
     this.#prices = new Prices(prices);
     this.#plannedFor = limits;
@@ -141,13 +146,19 @@ export class LimitGate implements RefusalObserver {
     const tries = consumed?.tries ?? [];
     this.#countFallbacks(second, tries);
     if (second === undefined) return;
+    this.#running.ended(second);
     const requests = error === undefined || isCounted(error) ? 1 : 0;
-    this.#settle(second, ({ counts, span, holder }) => {
-      if (span.kind === 'now') return 0;
-      if (counts === 'requests') return requests;
-      const own = holder.scope === 'model' ? tries.filter(({ model }) => model === holder.id) : tries;
-      return counts === 'tokens' ? tokensOf(own) : this.#prices.costNanoOf(own);
+    this.#settle(second, (rule, index) => {
+      if (rule.span.kind === 'now') return 0;
+      if (rule.counts === 'requests') return requests;
+      return Math.max(0, this.#usedOf(rule, tries) - (second.outgrown?.[index] ?? 0));
     });
+  }
+
+  /** Of tokens or money. */
+  #usedOf({ counts, holder }: LimitRule, tries: readonly ConsumedTry[]): number {
+    const own = holder.scope === 'model' ? tries.filter(({ model }) => model === holder.id) : tries;
+    return counts === 'tokens' ? tokensOf(own) : this.#prices.costNanoOf(own);
   }
 
   /** What is given back is counted in another process. */
@@ -294,6 +305,7 @@ export class LimitGate implements RefusalObserver {
     const second = this.#counted(context, planned, decision);
     if (context.limits === undefined) context.limits = { first: undefined, second, refusal: undefined };
     else context.limits.second = second;
+    this.#running.begun(second, context.trace);
     this.#setHeaders(context);
   }
 
@@ -305,7 +317,8 @@ export class LimitGate implements RefusalObserver {
   ): CountedCharges {
     if (admission !== undefined) {
       for (const scope of scopes) this.#options.onDecision(scope, 'allowed');
-      return { rules, charges, scopes, states, admission, isSettled: false };
+      const settlement = { isSettled: false, outgrown: undefined, runsAt: undefined };
+      return { rules, charges, scopes, states, admission, ...settlement };
     }
     const refusal = { rules, charges, scopes, states, isGuess };
     if (context.limits === undefined) context.limits = { first: undefined, second: undefined, refusal };
@@ -316,7 +329,7 @@ export class LimitGate implements RefusalObserver {
     throw refusalOf(refusal, this.#options.settings.currency);
   }
 
-  #settle(counted: CountedCharges, amountOf: (rule: LimitRule) => number): void {
+  #settle(counted: CountedCharges, amountOf: (rule: LimitRule, index: number) => number): void {
     if (counted.isSettled) return;
     counted.isSettled = true;
     this.#options.store.settle(counted.admission, counted.rules.map(amountOf));
@@ -380,14 +393,4 @@ function verdictOf({ admission, states }: LimitDecision): LimitVerdict {
 /** Of a refusal: by no limit. */
 function isUndecided(states: readonly CounterState[]): boolean {
   return states.every(({ retryInMs }) => retryInMs === 0);
-}
-
-/** As it would be if the request had not come. */
-function takenBack(counted: CountedCharges): CountedCharges {
-  const states = counted.states.map((state, index) => {
-    const amount = counted.charges[index]?.amount ?? 0;
-    const remaining = Math.min(state.limit, state.remaining + amount);
-    return { limit: state.limit, remaining, retryInMs: amount > 0 && remaining > 0 ? 0 : state.retryInMs };
-  });
-  return { ...counted, states };
 }

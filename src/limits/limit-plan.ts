@@ -78,6 +78,10 @@ export interface DecidedCharges extends PlannedCharges {
 export interface CountedCharges extends DecidedCharges {
   readonly admission: LimitAdmission;
   isSettled: boolean;
+  /** Of each charge: what was used beyond its amount, and is counted already. */
+  outgrown: number[] | undefined;
+  /** Its place among those that run. */
+  runsAt: number | undefined;
 }
 
 /** What limits hold of one request. */
@@ -307,4 +311,14 @@ function limitsRequests({ counts, span }: LimitRule): boolean {
 function amountOf({ counts }: LimitRule, { tokens, costNano }: LimitedAmounts): number {
   if (counts === 'requests') return 1;
   return counts === 'tokens' ? tokens : costNano;
+}
+
+/** As it would be if the request had not come. */
+export function takenBack(counted: CountedCharges): CountedCharges {
+  const states = counted.states.map((state, index) => {
+    const amount = counted.charges[index]?.amount ?? 0;
+    const remaining = Math.min(state.limit, state.remaining + amount);
+    return { limit: state.limit, remaining, retryInMs: amount > 0 && remaining > 0 ? 0 : state.retryInMs };
+  });
+  return { ...counted, states };
 }

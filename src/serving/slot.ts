@@ -249,6 +249,7 @@ export class Slot implements SlotCaller, ListNode<Slot> {
     trace.target = grant.target;
     if (trace.attempts === undefined) trace.attempts = [attempt];
     else trace.attempts.push(attempt);
+    trace.consumed?.begun(attempt, this.#work);
     trace.spanNotes?.tries.push({ attempt, trace, used: this.#work.used });
     if (request.model !== trace.model) trace.servedModel = request.model;
     this.#deadline = clock.schedule(deadlineAt - now, () =>

@@ -264,6 +264,22 @@ export function limitStoreContract(name: string, open: () => Promise<LimitStoreW
       expectWait(refused.states[0], MINUTE_MS);
     });
 
+    it('counts beyond any bound what an answer under way uses, and its settlement the rest', async () => {
+      const counter = 'key:a:tokens_per_minute';
+      const running = await admitted(perMinute(counter, 100, 40));
+      await world.pass(30_000);
+      const beyond = perMinute(counter, NO_LIMIT, 80);
+      expect((await world.store.decide([beyond], { isFinal: true })).admission).toBeDefined();
+      expect((await decide(perMinute(counter, 100, 1))).admission).toBeUndefined();
+      world.store.settle(running, [50]);
+      const state = await peek(perMinute(counter, 200));
+      expect(state).toMatchObject({ remaining: 70 });
+      await world.pass(30_000);
+      expect(await peek(perMinute(counter, 200))).toMatchObject({ remaining: 110 });
+      await world.pass(30_000);
+      expect(await peek(perMinute(counter, 200))).toMatchObject({ remaining: 200 });
+    });
+
     it('counts amounts as large as money in billionths', async () => {
       const charge: Charge = {
         counter: 'all:budget_per_month:2026-01',

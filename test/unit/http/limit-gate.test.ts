@@ -1,6 +1,6 @@
 /** The gate of limits over stores that decide at once, promise, keep what they admit, or are asked ahead: who is refused with what, and what is settled. */
 import { describe, expect, it } from 'vitest';
-import type { ConsumedTry } from '../../../src/core/consumption.ts';
+import type { ConsumedTry, Consumption } from '../../../src/core/consumption.ts';
 import { ServingError } from '../../../src/core/errors.ts';
 import type { Limits } from '../../../src/core/limit-names.ts';
 import type { RequestContext } from '../../../src/http/context.ts';
@@ -140,7 +140,7 @@ function request() {
     addressKey: '1.2.3.4',
     limits: undefined,
     isClosed: false,
-    trace: { consumed: undefined as undefined | { tries: ConsumedTry[] } },
+    trace: { consumed: undefined as undefined | Pick<Consumption, 'tries' | 'triesSoFar'> },
     onClose: (end: () => void) => void ends.push(end),
     setLimitHeaders: (all: readonly string[]) => {
       for (let at = 0; at < all.length; at += 2) headers.set(all[at] ?? '', all[at + 1] ?? '');
@@ -154,6 +154,7 @@ function request() {
     const sum = (of: 'promptTokens' | 'completionTokens') => all.reduce((total, each) => total + each[of], 0);
     const consumed = {
       tries: all,
+      triesSoFar: () => all,
       promptTokens: sum('promptTokens'),
       completionTokens: sum('completionTokens'),
     };
@@ -196,6 +197,53 @@ describe.each(['memory', 'promising', 'keeping', 'ahead'] as const)(
         const reserved = gate.reserve(context, work(...size));
         return reserved === undefined || reserved instanceof Promise ? reserved : reserved.admitted;
       });
+
+    it('counts what an answer uses beyond its reservation while it runs, and no more of it at its end', async () => {
+      const { clock, gate, remaining } = limited({ tokens_per_minute: 1000, token_budget_per_day: 2000 });
+      const left = async () => [
+        await remaining('tokens_per_minute'),
+        await remaining('token_budget_per_day'),
+      ];
+      const one = request();
+      await check(gate, one);
+      await reserve(gate, one, 10, 90);
+      expect(await left()).toEqual([900, 1900]);
+      one.used(['m', 10, 50]);
+      await clock.advance(1000);
+      expect(await left()).toEqual([900, 1900]);
+      one.used(['m', 10, 300]);
+      await clock.advance(1000);
+      expect(await left()).toEqual([690, 1690]);
+      one.used(['m', 10, 990]);
+      await clock.advance(1000);
+      expect(await left()).toEqual([0, 1000]);
+      expect((await check(gate, request()))?.code).toBe('rate_limited');
+      one.used(['m', 10, 1190]);
+      gate.settle(one.context, undefined);
+      gate.flush();
+      expect(await left()).toEqual([0, 800]);
+      await clock.advance(60_000);
+      expect(await left()).toEqual([1000, 800]);
+    });
+
+    it('takes back what was counted too high while it ran', async () => {
+      const { clock, gate, remaining } = limited({ tokens_per_minute: 1000 });
+      const [one, other] = [request(), request()];
+      for (const each of [one, other]) {
+        await check(gate, each);
+        await reserve(gate, each, 10, 90);
+        each.used(['m', 10, 140]);
+      }
+      await clock.advance(1000);
+      expect(await remaining('tokens_per_minute')).toBe(700);
+      // The backend has counted fewer tokens than pieces.
+      one.used(['m', 10, 120]);
+      gate.settle(one.context, undefined);
+      gate.settle(other.context, undefined);
+      gate.flush();
+      await clock.advance(1000);
+      expect(await remaining('tokens_per_minute')).toBe(720);
+    });
 
     it('counts a request before its body is read, and takes back one that is refused for its body', async () => {
       const { gate, remaining, checked } = limited({ requests_per_minute: 2 });
