@@ -12,6 +12,9 @@ import type { KeyRecord } from './key-record.ts';
 
 const MAX_NAME_LENGTH = 100;
 const MAX_LABELS = 32;
+const MAX_LABEL_NAME_LENGTH = 63;
+/** They are written as name=value. Code points, so that a name is not cut within a character. */
+const LABEL_NAME = new RegExp(`^[^=\\p{Cc}\\u2028\\u2029]{1,${MAX_LABEL_NAME_LENGTH}}$`, 'u');
 const MAX_MODELS = 200;
 /** Names are shown in logs and terminals, and typed there. `key_` begins an id. */
 const NAME_PATTERN =
@@ -54,7 +57,9 @@ const settable = {
         }),
         Type.Null(),
       ],
-      { description: 'Any names and values. Where a key is changed, others stay, and null removes one.' },
+      {
+        description: `At most ${MAX_LABELS}, whose names have at most ${MAX_LABEL_NAME_LENGTH} characters, no =, no line breaks and no spaces at their ends. Where a key is changed, others stay, and null removes one.`,
+      },
     ),
   ),
   models: orNull(
@@ -143,13 +148,32 @@ function settingsOf(
   const expiry = expiryOf(fields, now);
   return {
     ...(team !== undefined && { team: team ?? undefined }),
-    ...(labels !== undefined && { labels: merged(known.labels, labels) }),
+    ...(labels !== undefined && { labels: labelsOf(known.labels, labels) }),
     ...(models !== undefined && { models: models === null ? undefined : [...new Set(models)] }),
     ...(highest_priority !== undefined && { highestPriority: highest_priority ?? undefined }),
     ...(limits !== undefined && { limits: merged<number>(known.limits, limits) as Limits }),
     ...(may_admin !== undefined && { mayAdmin: may_admin }),
     ...(expiry !== undefined && { expiresAt: expiry ?? undefined }),
   };
+}
+
+/** Those that a key has from before the rules stay, and can be removed. */
+function labelsOf(
+  known: KeyRecord['labels'],
+  changes: Readonly<Record<string, string | null>> | null,
+): KeyRecord['labels'] {
+  const labels = merged(known, changes);
+  for (const name of Object.keys(labels)) {
+    if (Object.hasOwn(known, name) || (LABEL_NAME.test(name) && name.trim() === name)) continue;
+    throw invalid(
+      'labels',
+      `labels has the name ${JSON.stringify(name.slice(0, MAX_NAME_LENGTH))}, but a name must have 1 to ${MAX_LABEL_NAME_LENGTH} characters, without =, line breaks, and spaces at its ends.`,
+    );
+  }
+  const count = Object.keys(labels).length;
+  if (count > Math.max(MAX_LABELS, Object.keys(known).length))
+    throw invalid('labels', `The key would have ${count} labels, but may have at most ${MAX_LABELS}.`);
+  return labels;
 }
 
 /** As a JSON merge patch (RFC 7396). */

@@ -113,6 +113,38 @@ describe('readKeyChanges', () => {
     expect(readKeyChanges({ team: null }, { labels: {}, limits: {} }, NOW)).toEqual({ team: undefined });
   });
 
+  describe('labels', () => {
+    const change = (labels: Record<string, string | null>, known: Record<string, string> = {}) =>
+      readKeyChanges({ labels }, { labels: known, limits: {} }, NOW).labels;
+    const many = (count: number) =>
+      Object.fromEntries(Array.from({ length: count }, (_, at) => [`label ${at}`, 'x']));
+
+    it.each(['a=b', '', 'a\nb', 'a\u0000', ' a', 'a ', 'x'.repeat(64)])('refuses the name %j', (name) => {
+      expect(() => change({ [name]: 'c' })).toThrow(/labels has the name .* 1 to 63 characters, without =/);
+      expect(() => readNewKey({ name: 'alice', labels: { [name]: 'c' } }, NOW)).toThrow(
+        /labels has the name/,
+      );
+    });
+
+    it('takes any other name', () => {
+      const labels = { 'cost centre': '4=2', größe: 'b', ['x'.repeat(63)]: '' };
+      expect(change(labels)).toEqual(labels);
+    });
+
+    it('keeps and removes those whose names are from before the rule', () => {
+      expect(change({ new: '1' }, { 'a=b': 'c' })).toEqual({ 'a=b': 'c', new: '1' });
+      expect(change({ 'a=b': null }, { 'a=b': 'c' })).toEqual({});
+    });
+
+    it('are at most 32, those that the key has already included', () => {
+      expect(() => change({ one: '1' }, many(32))).toThrow(
+        'The key would have 33 labels, but may have at most 32.',
+      );
+      expect(Object.keys(change({ one: '1', 'label 0': null }, many(32)) ?? {})).toHaveLength(32);
+      expect(Object.keys(change({ 'label 0': null }, many(40)) ?? {})).toHaveLength(39);
+    });
+  });
+
   it('removes all labels and limits with null', () => {
     expect(
       readKeyChanges(

@@ -94,7 +94,7 @@ function KeyFormBody({ before, submit, onCancel, save }: KeyFormBodyProps) {
       noValidate
       onSubmit={(event) => {
         event.preventDefault();
-        const read = readForm(form);
+        const read = readForm(form, before);
         setProblems('problems' in read ? read.problems : {});
         if ('fields' in read) void action.run(() => save(read.fields));
       }}

@@ -55,9 +55,7 @@ export function formOf(key: KeyView): KeyForm {
   return {
     name: key.name,
     team: key.team ?? '',
-    labels: Object.entries(key.labels)
-      .map(([name, value]) => `${name}=${value}`)
-      .join('\n'),
+    labels: labelLines(key.labels),
     models: key.models ?? [],
     highestPriority: key.highest_priority ?? '',
     mayAdmin: key.may_admin,
@@ -69,13 +67,19 @@ export function formOf(key: KeyView): KeyForm {
   };
 }
 
-/** What the form says, or what is wrong with it. */
-export function readForm(form: KeyForm): { readonly fields: Fields } | { readonly problems: Problems } {
+/** What the form says, or what is wrong with it. `before`: the key that is changed; labels that are as they were are left out. */
+export function readForm(
+  form: KeyForm,
+  before?: KeyView,
+): { readonly fields: Fields } | { readonly problems: Problems } {
   const problems: Record<string, string> = {};
   const name = form.name.trim();
   if (name === '') problems.name = 'A key needs a name.';
-  const labels = readLabels(form.labels);
-  if (labels === undefined) problems.labels = 'Write a label a line, as name=value.';
+  const labels = form.labels === labelLines(before?.labels ?? {}) ? undefined : readLabels(form.labels);
+  if (labels === 'no labels') problems.labels = 'Write a label a line, as name=value.';
+  else if (labels !== undefined && before !== undefined && !canBeWritten(before.labels))
+    problems.labels =
+      'This key has labels that lines can’t say: their names have a =, or their values line breaks or spaces at their ends. Change them with PATCH /admin/keys/{id}.';
   const limits: Record<string, number> = {};
   for (const limit of LIMIT_NAMES) {
     const text = form.limits[limit].trim();
@@ -95,7 +99,7 @@ export function readForm(form: KeyForm): { readonly fields: Fields } | { readonl
     fields: {
       name,
       team: form.team.trim() || null,
-      labels: labels ?? {},
+      ...(labels !== undefined && { labels }),
       models: form.models.length === 0 ? null : form.models,
       highest_priority: form.highestPriority || null,
       may_admin: form.mayAdmin,
@@ -135,7 +139,19 @@ function isNothing(value: unknown): boolean {
   return typeof value === 'object' && !Array.isArray(value) && Object.keys(value).length === 0;
 }
 
-function readLabels(text: string): Readonly<Record<string, string>> | undefined {
+function labelLines(labels: KeyView['labels']): string {
+  return Object.entries(labels)
+    .map(([name, value]) => `${name}=${value}`)
+    .join('\n');
+}
+
+/** Whether they are read as they are written. */
+function canBeWritten(labels: KeyView['labels']): boolean {
+  const read = readLabels(labelLines(labels));
+  return read !== 'no labels' && Object.keys(patchOf(labels, read)).length === 0;
+}
+
+function readLabels(text: string): Readonly<Record<string, string>> | 'no labels' {
   const lines = text
     .split('\n')
     .map((line) => line.trim())
@@ -144,7 +160,7 @@ function readLabels(text: string): Readonly<Record<string, string>> | undefined 
   for (const line of lines) {
     const at = line.indexOf('=');
     const name = line.slice(0, at).trim();
-    if (at === -1 || name === '') return undefined;
+    if (at === -1 || name === '') return 'no labels';
     labels[name] = line.slice(at + 1).trim();
   }
   return labels;

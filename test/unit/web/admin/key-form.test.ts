@@ -87,6 +87,27 @@ describe('what is wrong is said of its field', () => {
   });
 });
 
+describe('labels of a key that is changed', () => {
+  const odd = { ...KEY, labels: { 'a=b': 'c', note: 'two\nlines ' } };
+
+  test('are not sent where they were not touched, whatever they are', () => {
+    const read = readForm({ ...formOf(odd), team: 'blue' }, odd);
+    expect('fields' in read && changedFields(read.fields, odd)).toEqual({ team: 'blue' });
+  });
+
+  test('are not rewritten where lines can’t say them', () => {
+    const read = readForm({ ...formOf(odd), labels: 'a=b=c\nnote=x' }, odd);
+    expect('problems' in read && Object.keys(read.problems)).toEqual(['labels']);
+  });
+
+  test('can all be taken away', () => {
+    const read = readForm({ ...formOf(KEY), labels: '' }, KEY);
+    expect('fields' in read && changedFields(read.fields, KEY)).toEqual({
+      labels: { cost: null, owner: null },
+    });
+  });
+});
+
 describe('a key that is changed', () => {
   test('as it is, sends nothing', () => {
     expect(changedFields(fieldsOf(formOf(KEY)), KEY)).toEqual({});
