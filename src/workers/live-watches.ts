@@ -1,25 +1,35 @@
-/** The readers that one worker has, at the feed of the control process: what it sends them goes over the link, each by its number. */
-import type { LiveFeed } from '../core/live-feed.ts';
+/**
+ * The readers that one worker has, at the feed of the control process: what it sends them goes over the link, each by its number.
+ * Invariant: a reader is known in the turn in which it comes, so that its leaving, which may lie right behind it in the pipe, finds it.
+ */
+import type { LiveReader } from '../core/live-feed.ts';
 import type { AskedOfControl, ViewsToWorker } from './view-messages.ts';
 
+interface WatchedFeed {
+  /** As LiveFeed's, and at once. */
+  watch(
+    viewer: { readonly owner: string | undefined; readonly intervalMs: number },
+    reader: LiveReader,
+  ): () => void;
+}
+
 export class LiveWatches {
-  readonly #live: Pick<LiveFeed, 'watch'>;
+  readonly #live: WatchedFeed;
   readonly #send: (message: ViewsToWorker) => void;
   readonly #leave = new Map<number, () => void>();
-  #isOver = false;
 
   constructor(options: {
-    readonly live: Pick<LiveFeed, 'watch'>;
+    readonly live: WatchedFeed;
     readonly send: (message: ViewsToWorker) => void;
   }) {
     this.#live = options.live;
     this.#send = options.send;
   }
 
-  /** Rejects as LiveFeed's. */
-  async watch({ watch, owner, intervalMs }: AskedOfControl['watch']['details']): Promise<null> {
+  /** Throws as LiveFeed's. */
+  watch({ watch, owner, intervalMs }: AskedOfControl['watch']['details']): null {
     const send = this.#send;
-    const leave = await this.#live.watch(
+    const leave = this.#live.watch(
       { owner: owner ?? undefined, intervalMs },
       {
         snapshot: (json) => send({ type: 'live-snapshot', watch, json }),
@@ -30,8 +40,7 @@ export class LiveWatches {
         },
       },
     );
-    if (this.#isOver) leave();
-    else this.#leave.set(watch, leave);
+    this.#leave.set(watch, leave);
     return null;
   }
 
@@ -42,7 +51,6 @@ export class LiveWatches {
 
   /** The worker is gone. */
   end(): void {
-    this.#isOver = true;
     for (const watch of [...this.#leave.keys()]) this.unwatch(watch);
   }
 }

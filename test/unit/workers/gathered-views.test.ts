@@ -1,7 +1,7 @@
 /** The queue and the live feed of several workers, each beyond a link of its own. */
 import { expect, test } from 'vitest';
 import { ServingError } from '../../../src/core/errors.ts';
-import type { LiveFeed, LiveReader } from '../../../src/core/live-feed.ts';
+import type { LiveReader } from '../../../src/core/live-feed.ts';
 import type { WaitingView } from '../../../src/scheduling/queue-view.ts';
 import type { WaitingRequest } from '../../../src/serving/active-requests.ts';
 import { AskedWorkers } from '../../../src/workers/asked-workers.ts';
@@ -109,7 +109,7 @@ test('a worker that dies, or does not answer, is missing; the others are there',
 });
 
 /** A worker's readers, at a feed that the test makes. */
-function watching(live: Pick<LiveFeed, 'watch'>) {
+function watching(live: ConstructorParameters<typeof LiveWatches>[0]['live']) {
   const clock = new FakeClock();
   const [near, far] = duplexPair();
   const toWorker = new Link<ViewsToWorker, ViewsToControl>({
@@ -179,6 +179,25 @@ test('a reader at a worker gets what the feed sends, until it leaves, the feed e
   expect(left).toBe(2);
   die();
   await expect.poll(() => left).toBe(3);
+});
+
+test('a reader that has left before the feed knows of it has no place there', async () => {
+  let watched = 0;
+  const { clock, feed } = watching({
+    watch: () => {
+      watched += 1;
+      return () => {
+        watched -= 1;
+      };
+    },
+  });
+  const { got, sink } = reader();
+  const watch = feed.watch({ owner: 'a', intervalMs: 100 }, sink);
+  feed.disconnectAll();
+  await clock.advance(0);
+  await watch;
+  expect(got).toEqual(['end']);
+  expect(watched).toBe(0);
 });
 
 test('a feed that takes no more readers refuses those of workers with the same words', async () => {
