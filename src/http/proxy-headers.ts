@@ -82,12 +82,15 @@ export class ProxyHeaders {
     }
     setForwardedPeer(socket, source);
     const forget = () => void this.#waiting.delete(socket);
+    // Behind a header alone. Where there is more, the end is told behind that, to HTTP.
+    const onEnd = () => socket.destroy();
     this.#waiting.add(socket);
-    socket.pause().once('close', forget);
+    putBack(socket, rest);
+    socket.once('end', onEnd).once('close', forget);
     this.#options.moveTo(socket, source, () => {
       forget();
-      socket.off('close', forget);
-      if (!socket.destroyed) giveOn(socket, rest, serve);
+      socket.off('end', onEnd).off('close', forget);
+      if (!socket.destroyed) serveFrom(socket, serve);
     });
   }
 
@@ -106,10 +109,18 @@ export class ProxyHeaders {
 
 function ignore(): void {}
 
-/** `rest`: bytes behind the header. They are read again, by HTTP, before any that the system still has. */
 function giveOn(socket: Socket, rest: Buffer, serve: () => void): void {
+  putBack(socket, rest);
+  serveFrom(socket, serve);
+}
+
+/** `rest`: bytes behind the header. They are read again, by HTTP, before any that the system still has. */
+function putBack(socket: Socket, rest: Buffer): void {
   socket.pause();
   if (rest.length > 0) socket.unshift(rest);
+}
+
+function serveFrom(socket: Socket, serve: () => void): void {
   serve();
   socket.off('error', ignore);
   socket.resume();
