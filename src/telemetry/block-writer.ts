@@ -62,16 +62,16 @@ export class BlockWriter {
     this.#options = options;
   }
 
-  /** `line` ends with a line break. An urgent line is not held back. */
-  write(line: string, urgent: boolean): void {
+  /** `line` ends with a line break; it may be several, which are written, or dropped, together. An urgent line is not held back. */
+  write(line: string, urgent: boolean, lines = 1): void {
     if (this.#state !== 'open') return;
     if (this.#held.length + (this.#block?.length ?? 0) + line.length > MAX_HELD_LENGTH) {
-      this.#dropped += 1;
+      this.#dropped += lines;
       this.#followsLoss = true;
       return;
     }
     this.#held += this.#takeAfterLoss() + line;
-    this.#heldLines += 1;
+    this.#heldLines += lines;
     if (this.#held.length >= BLOCK_LENGTH) this.#flush();
     else if (urgent || this.#options.immediate || this.#holdBack === undefined) this.#flushAtEndOfTurn();
     this.#startHoldBack();

@@ -81,7 +81,7 @@ export function openLog({
     print: (text) => {
       if (isReadable && level !== 'silent') writer.write(printableText(text), true);
     },
-    copy: (lines) => writer.write(lines, true),
+    copy: (lines) => writer.write(lines, true, lines.split('\n').length - 1),
     close: () => {
       closed ??= closeAlive(writer).then(() => void process.off('exit', closeSync));
       return closed;

@@ -131,6 +131,16 @@ it('a reader that takes nothing costs a bounded amount of memory, and is told ho
   expect(lines.at(-2)).toBe('904 dropped');
 });
 
+it('lines that are given together and dropped are each counted', async () => {
+  const { clock, reader, writer } = writerTo();
+  reader.hold = true;
+  const lines = `${'x'.repeat(1023)}\n`.repeat(64);
+  for (let count = 0; count < 80; count += 1) writer.write(lines, true, 64);
+  reader.release();
+  await clock.settle();
+  expect(reader.text.split('\n').at(-2)).toBe(`${16 * 64} dropped`);
+});
+
 it('a full disk costs the lines of that time, which is said when there is room again', async () => {
   const { clock, reader, writer } = writerTo();
   reader.answers = ['ENOSPC', 'ENOSPC'];
