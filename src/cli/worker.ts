@@ -38,6 +38,12 @@ const link = new Link<ToControl, ToWorker>({
   onMessage: (message) => receive(message),
   onEnd: endAtOnce,
 });
+let take: ((connection: HandedConnection, socket: Socket) => void) | undefined;
+// From the first turn on: a start that takes long is not a worker that hangs.
+process.on('message', (message: Beside, socket: Socket | undefined) => {
+  if (message.type === 'ping') link.send({ type: 'alive' });
+  else if (socket !== undefined) take?.(message, socket);
+});
 
 async function run(start: StartMessage): Promise<void> {
   const parseConfig = (file: StartMessage['file']) => acceptedConfigOf({ values: start.flags }, file);
@@ -78,10 +84,7 @@ async function run(start: StartMessage): Promise<void> {
     receive = worker.receive;
     for (const message of waiting.splice(0)) worker.receive(message);
     await worker.informed();
-    process.on('message', (message: Beside, socket: Socket | undefined) => {
-      if (message.type === 'ping') link.send({ type: 'alive' });
-      else if (socket !== undefined) worker.take(message, socket);
-    });
+    take = worker.take;
     link.send({ type: 'serving' });
   } catch (error) {
     onFailed(error instanceof Error ? error.message : String(error));

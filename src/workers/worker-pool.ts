@@ -16,6 +16,8 @@ const HEALTHY_AFTER_MS: Milliseconds = 60_000;
 const PING_EVERY_MS: Milliseconds = 5000;
 /** A worker that answers to none of so many in a row is killed and replaced: its loop is blocked, or its process stopped. */
 const HUNG_AFTER_PINGS = 6;
+/** So many it may leave behind before it serves: a slow disk or database is waited for, and not for ever. */
+const STARTS_WITHIN_PINGS = 60;
 /** The others are not waited for longer by one that serves, at the start. */
 const ALL_SERVE_WITHIN_MS: Milliseconds = 10_000;
 /** So much may lie here for a worker that does not read; what tells it only how things are now is left out before. */
@@ -78,6 +80,8 @@ interface Worker<Accepted> {
   /** How many connections it was handed when it was pinged; undefined: it has answered. */
   pingedAfter: number | undefined;
   unanswered: number;
+  /** Sent, answered or not. */
+  pings: number;
 }
 
 export class WorkerPool<Accepted extends AcceptedSocket> {
@@ -228,6 +232,7 @@ export class WorkerPool<Accepted extends AcceptedSocket> {
       isIdle: false,
       pingedAfter: undefined,
       unanswered: 0,
+      pings: 0,
     };
     place.current = worker;
   }
@@ -310,6 +315,11 @@ export class WorkerPool<Accepted extends AcceptedSocket> {
           worker.process.ping();
         }
         worker.unanswered += 1;
+        worker.pings += 1;
+        if (worker.servesSince === undefined && worker.pings > STARTS_WITHIN_PINGS)
+          worker.process.kill(
+            `it did not start in ${(STARTS_WITHIN_PINGS * PING_EVERY_MS) / 60_000} minutes`,
+          );
         if (worker.unanswered > HUNG_AFTER_PINGS)
           worker.process.kill(`it did not answer for ${(HUNG_AFTER_PINGS * PING_EVERY_MS) / 1000} s`);
       }

@@ -214,6 +214,18 @@ describe('a worker that does not answer', () => {
     expect(processes).toHaveLength(2);
   });
 
+  it('is killed after five minutes, though it answers, where it has not begun to serve', async () => {
+    const { clock, processes, at } = await allServe(1);
+    at(0).kill('once');
+    for (let count = 0; count < 60; count += 1) {
+      await clock.advance(5000);
+      at(1).says({ type: 'alive' });
+    }
+    expect(processes).toHaveLength(2);
+    await clock.advance(6000);
+    expect(processes).toHaveLength(3);
+  });
+
   it('is left alone while it answers', async () => {
     const { clock, processes, at } = await allServe(1);
     for (let count = 0; count < 40; count += 1) {
