@@ -55,7 +55,8 @@ export const LIMIT_KINDS = {
   concurrent_requests: {
     counts: 'requests',
     span: { kind: 'now' },
-    description: 'Requests at the same time, those that wait included.',
+    description:
+      'Requests at the same time, those that wait included. One that asks for several answers (`n`) counts once.',
   },
   token_budget_per_day: {
     counts: 'tokens',

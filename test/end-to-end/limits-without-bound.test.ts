@@ -34,14 +34,15 @@ test('a client does not make the server reserve little by asking for little befo
 });
 
 test('what an answer uses beyond its reservation refuses others while it runs', async () => {
-  const server = await start(flag('limits.all', { tokens_per_minute: 10_000 }));
-  const content = scripted({ tokens: 15_000, fail: 'hang-mid-stream', fail_after_tokens: 12_000 });
+  const server = await start(flag('limits.all', { tokens_per_minute: 3000 }));
+  const content = scripted({ tokens: 4000, fail: 'hang-mid-stream', fail_after_tokens: 3500 });
   const running = await openAnswer(`${server.url}/v1/chat/completions`, {
     body: { messages: [{ role: 'user', content }], stream: true },
   });
   onTestFinished(() => running.leave());
   const bounded = async () => (await chat(server, answerOf(1, { max_tokens: 1 }))).status;
-  await expect.poll(bounded, { timeout: 10_000 }).toBe(429);
+  await expect.poll(bounded, { timeout: 10_000, interval: 200 }).toBe(429);
+  expect(running.text()).not.toContain('[DONE]');
 });
 
 test('the long answers of others lock nobody out: what is only a guess waits for room, and max_tokens needs less', async () => {
