@@ -351,6 +351,13 @@ test('the configuration is filtered, its secrets are hidden, and a reload says w
   await page.getByLabel('Filter settings').fill('max_queue');
   await page.getByRole('button', { name: 'Reload' }).click();
   await poll(() => page.locator('.admin-outcome').innerText()).toMatch(/Changed[\s\S]*max_queue/);
+  // Somebody else reloads it.
+  server.reconfigure({ configFile: 'scheduler: { max_queue: 18 }' });
+  const authorization = `Bearer ${ADMIN_KEY}`;
+  expect(
+    (await ask(`${server.url}/admin/reload`, { method: 'POST', headers: { authorization } })).status,
+  ).toBe(200);
+  await poll(() => rows(page)).toContainEqual(expect.stringMatching(/max_queue\s+18\s+file/));
 });
 
 test('Chat and Live load nothing of Admin; its code and styles come with it, the charts with Usage', async (context) => {

@@ -9,8 +9,11 @@ import { Loaded, useResource } from './loaded.tsx';
 import { settingRows } from './settings-rows.ts';
 import { fits } from './words.ts';
 
+/** Others may reload it too. */
+const POLL_MS = 10_000;
+
 export function ConfigurationSection() {
-  const asked = useResource(readConfiguration);
+  const asked = useResource(readConfiguration, { pollMs: POLL_MS });
   const [filter, setFilter] = useState('');
   return (
     <section aria-labelledby="admin-configuration">
