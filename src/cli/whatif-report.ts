@@ -3,7 +3,7 @@ import { barChart } from '../chart/bar-chart.ts';
 import { durationText } from '../core/duration-text.ts';
 import type { RecordedSettings } from '../core/record-file.ts';
 import { figuresToTheRight, table } from '../core/text-columns.ts';
-import type { Figures, Percentiles, ReplayError } from '../simulation/outcomes.ts';
+import { type Figures, LEAST_MS, type Percentiles, type ReplayError } from '../simulation/outcomes.ts';
 import type { Changes } from '../simulation/replay.ts';
 import type { ServiceModel } from '../simulation/service-model.ts';
 
@@ -140,7 +140,7 @@ function trustText({ part, figure }: ReplayError): string {
   const percent = `${Math.ceil(Math.max(part, SMALL_PART) * 100)} %`;
   return part <= 0.05
     ? `The replay with the recorded settings is within ${percent} of what was recorded.`
-    : `The replay with the recorded settings is off by up to ${percent} (${figure}): trust differences that are clearly larger.`;
+    : `The replay with the recorded settings is off by up to ${percent} (${figure}; a time below ${LEAST_MS} ms counts as ${LEAST_MS} ms): trust differences that are clearly larger.`;
 }
 
 /** The answer to the question, in a sentence. */

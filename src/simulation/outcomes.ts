@@ -127,7 +127,7 @@ export function percentilesOf(values: readonly number[]): Percentiles | undefine
 }
 
 /** Differences of times below it are not counted: a person does not notice them, and a short wait is mostly chance. */
-const LEAST_MS = 20;
+export const LEAST_MS = 20;
 
 export interface ReplayError {
   /** A part: 0.05 is five percent. */

@@ -65,7 +65,7 @@ it.each([
   [{ what_if: FIGURES }, 'With --slots 8 nothing changes by more than the replay is off.'],
   [
     { error: { part: 0.3, figure: 'first token, p50' } },
-    'is off by up to 30 % (first token, p50): trust differences that are clearly larger.',
+    'is off by up to 30 % (first token, p50; a time below 20 ms counts as 20 ms): trust differences that are clearly larger.',
   ],
   [
     { replayed: { ...FIGURES, ttftMs: undefined } },
