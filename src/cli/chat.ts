@@ -48,11 +48,16 @@ export async function chat(server: RemoteServer, options: ChatOptions): Promise<
         commands: CHAT_COMMANDS,
       })
     : new PipeEntry(stdin);
-  const dialogue = new Dialogue({ server, entry, style, isTerminal, options });
+  const unread = new AbortController();
+  const leave = () => unread.abort();
+  // Its reader has seen enough, as `head` has.
+  stdout.once('error', leave);
+  const dialogue = new Dialogue({ server, entry, style, isTerminal, options, unread: unread.signal });
   if (isTerminal) dialogue.greet(served);
   try {
     return await dialogue.run();
   } finally {
+    stdout.off('error', leave);
     entry.close();
   }
 }
@@ -63,6 +68,8 @@ interface DialogueOptions {
   readonly style: Style;
   readonly isTerminal: boolean;
   readonly options: ChatOptions;
+  /** Nobody reads the answers any more: none is asked for, and the one under way is given up. */
+  readonly unread: AbortSignal;
 }
 
 class Dialogue {
@@ -71,16 +78,18 @@ class Dialogue {
   readonly #style: Style;
   readonly #isTerminal: boolean;
   readonly #options: ChatOptions;
+  readonly #unread: AbortSignal;
   readonly #session: ChatSession;
   #receipt: Receipt | undefined;
   #hasFailed = false;
 
-  constructor({ server, entry, style, isTerminal, options }: DialogueOptions) {
+  constructor({ server, entry, style, isTerminal, options, unread }: DialogueOptions) {
     this.#server = server;
     this.#entry = entry;
     this.#style = style;
     this.#isTerminal = isTerminal;
     this.#options = options;
+    this.#unread = unread;
     this.#session = new ChatSession(options);
   }
 
@@ -97,6 +106,7 @@ class Dialogue {
       const action = this.#session.enter(text);
       if (action.kind === 'leave') return 0;
       await this.#perform(action).catch((error: unknown) => this.#complain(failureText(error)));
+      if (this.#unread.aborted) return 0;
       if (this.#hasFailed && !this.#isTerminal) return EXIT_FAILURE;
     }
   }
@@ -136,7 +146,7 @@ class Dialogue {
     const { resume } = this.#entry.answering(() => stopping.abort());
     printer.begin();
     try {
-      const asking = { listener: printer, signal: stopping.signal };
+      const asking = { listener: printer, signal: AbortSignal.any([stopping.signal, this.#unread]) };
       this.#receipt = await askForAnswer(this.#server, this.#session.request(), asking);
       printer.end();
       this.#session.answered(printer.answer);
@@ -145,7 +155,7 @@ class Dialogue {
       printer.end();
       if (isCancelled(error)) {
         this.#session.answered(printer.answer);
-        this.#say('(stopped)');
+        if (!this.#unread.aborted) this.#say('(stopped)');
       } else this.#complain(failureText(error) + (this.#isTerminal ? nextStep(error) : ''));
     } finally {
       if (this.#isTerminal) process.stdout.write('\n');

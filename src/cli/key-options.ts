@@ -92,7 +92,9 @@ function amountOf(text: string, flag: string): number | null {
   if (NONE.has(text)) return null;
   const digits = text.trim().replaceAll('_', '');
   if (/^\d+(\.\d+)?$/.test(digits)) return Number(digits);
-  throw new ConfigError(`${flag} is ${JSON.stringify(text)}, but must be a number.`);
+  throw new ConfigError(
+    `${flag} is ${JSON.stringify(text)}, but must be a number that is not negative, such as 60 or 100_000, or none.`,
+  );
 }
 
 const SECONDS_OF: Readonly<Record<string, number>> = { s: 1, m: 60, min: 60, h: 3600, d: 86_400, w: 604_800 };

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { AuditTrail } from '../access/audit-trail.ts';
 import { AuditedKeys, type KeyActor } from '../access/audited-keys.ts';
 import { KeyAdministration, type MadeKey } from '../access/key-administration.ts';
+import type { KeyRecord } from '../access/key-record.ts';
 import { keyView } from '../access/key-view.ts';
 import { ConfigError } from '../config/config-error.ts';
 import { ServingError } from '../core/errors.ts';
@@ -20,6 +21,7 @@ import { openConfiguredStore } from './opened-store.ts';
 import { thisOperator } from './operator.ts';
 import { flagsOf, STORE_SECTIONS, withSections } from './settings-flags.ts';
 import { rejectUnknownWithin } from './unknown-command.ts';
+import { unknownModelsText } from './unknown-models.ts';
 
 const KEY_ARGUMENT = 'its name or its id';
 
@@ -143,7 +145,8 @@ const commandLog: Log = {
 async function createKey({ keys, audited, by, command, asJson, now }: KeySession): Promise<void> {
   const isFirst = (await keys.list()).length === 0;
   const made = await audited.create(by, { name: command.getOptionValue('name'), ...keyFieldsOf(command) });
-  printMade(made, { asJson, now });
+  await printMade(made, { asJson, now });
+  explainModels(command, made.record);
   if (asJson) return;
   explain(`This is the only time that the key is shown: only its hash is stored.`);
   explain(`Its id is ${made.record.id}. A running server takes it within a second.`);
@@ -154,7 +157,7 @@ async function createKey({ keys, audited, by, command, asJson, now }: KeySession
 async function rotateKey({ audited, by, command, asJson, now }: KeySession): Promise<void> {
   const overlapMs = overlapOf(command.getOptionValue('overlap') as string | undefined);
   const made = await audited.rotate(by, command.args[0] ?? '', { overlapMs });
-  printMade(made, { asJson, now });
+  await printMade(made, { asJson, now });
   if (asJson) return;
   explain(`This is the only time that the key is shown: only its hash is stored.`);
   explain(
@@ -164,14 +167,23 @@ async function rotateKey({ audited, by, command, asJson, now }: KeySession): Pro
   );
 }
 
-/** The key alone goes to standard output, so that a script can take it; what there is to say goes beside it. */
-function printMade(
+/**
+ * The key alone goes to standard output, so that a script can take it; what there is to say goes beside it. Rejects where it can't be
+ * written: nobody has the secret then.
+ */
+async function printMade(
   { record, key }: MadeKey,
   { asJson, now }: { readonly asJson: boolean; readonly now: number },
-): void {
+): Promise<void> {
   const { id, ...view } = keyView(record, now);
-  if (asJson) printJson({ id, key, ...view });
-  else process.stdout.write(`${key}\n`);
+  const text = asJson ? jsonLine({ id, key, ...view }) : `${key}\n`;
+  const failure = await new Promise<Error | null | undefined>((resolve) => {
+    process.stdout.write(text, resolve);
+  });
+  if (failure)
+    throw new Error(
+      `The key could not be printed (${failure.message}), so nobody knows its secret. It is in the store, with the id ${id}. Revoke it: llm-serve keys revoke ${id}; or give it another secret: llm-serve keys rotate ${id}`,
+    );
 }
 
 async function listKeys({ keys, asJson, now }: KeySession): Promise<void> {
@@ -195,6 +207,7 @@ async function changeKey({ audited, by, command, asJson, now }: KeySession): Pro
       'Nothing is named that is to change. llm-serve keys change --help lists the options.',
     );
   const record = await audited.change(by, command.args[0] ?? '', fields);
+  if ('models' in fields) explainModels(command, record);
   if (asJson) printJson(keyView(record, now));
   else printLines(keyLines(record, now));
 }
@@ -229,6 +242,11 @@ async function importKeys({ keys, audited, by, command, asJson, now }: KeySessio
   }
 }
 
+function explainModels(command: Command, { models }: KeyRecord): void {
+  const text = unknownModelsText(command, models);
+  if (text !== undefined) explain(text);
+}
+
 function explain(sentence: string): void {
   process.stderr.write(`${printableText(sentence)}\n`);
 }
@@ -237,7 +255,11 @@ function printLines(lines: readonly string[]): void {
   for (const line of lines) process.stdout.write(`${printableText(line)}\n`);
 }
 
-/** On one line, as scripts take it. JSON permits control characters, and their escapes, in strings only. */
 function printJson(value: unknown): void {
-  process.stdout.write(`${printableText(JSON.stringify(value))}\n`);
+  process.stdout.write(jsonLine(value));
+}
+
+/** On one line, as scripts take it. JSON permits control characters, and their escapes, in strings only. */
+function jsonLine(value: unknown): string {
+  return `${printableText(JSON.stringify(value))}\n`;
 }

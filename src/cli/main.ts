@@ -81,14 +81,18 @@ function explain(error: unknown): number {
 }
 
 if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  // The reader of the output may stop early, as `head` does.
+  let isCutOff = false;
+  // The reader of the output may stop early, as `head` does. Else it is incomplete, as on a full disk: that is said once.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
+    if (error.code === 'EPIPE' || isCutOff) return;
+    isCutOff = true;
+    process.exitCode = EXIT_FAILURE;
+    process.stderr.write(`llm-serve: The output is incomplete, as it can’t be written: ${error.message}.\n`);
   });
   // The terminal may be closed while the server still finishes open requests.
   process.stderr.on('error', () => {});
   // No await: the files of the commands import from this one, and would wait for it while it waits for them.
   void main(process.argv.slice(2)).then((code) => {
-    process.exitCode = code;
+    process.exitCode = isCutOff && code === 0 ? EXIT_FAILURE : code;
   });
 }

@@ -34,6 +34,8 @@ export interface WatchOptions {
   readonly complain: (text: string) => void;
   /** Ctrl-C, or nobody reads the output any more. */
   readonly signal: AbortSignal;
+  /** Calls that every few seconds, until what it returns is called. */
+  readonly repeating: (repeat: () => void) => () => void;
   /** Until the server is asked again; rejects when the signal aborts. */
   readonly pause: (signal: AbortSignal) => Promise<void>;
 }
@@ -76,12 +78,17 @@ function isFinal({ kind, status = 0 }: RemoteError): boolean {
 class WatchView {
   readonly #options: WatchOptions;
   readonly #redraw = () => this.#draw();
+  readonly #stopRepeating: () => void;
   #text: (() => string) | undefined;
   #trouble: string | undefined;
   #wasWritten = false;
+  /** Since it was last asked whether to repeat the state. */
+  #isNew = false;
 
   constructor(options: WatchOptions) {
     this.#options = options;
+    // An idle server sends no state, and only a write finds out that nobody reads any more.
+    this.#stopRepeating = options.isScreen ? () => {} : options.repeating(() => this.#repeat());
     if (!options.isScreen) return;
     options.output.write(CLEAR_SCREEN);
     options.output.on('resize', this.#redraw);
@@ -106,7 +113,13 @@ class WatchView {
   }
 
   close(): void {
+    this.#stopRepeating();
     this.#options.output.off('resize', this.#redraw);
+  }
+
+  #repeat(): void {
+    if (!this.#isNew && this.#trouble === undefined) this.#draw();
+    this.#isNew = false;
   }
 
   #draw(): void {
@@ -122,6 +135,7 @@ class WatchView {
     }
     const gap = this.#wasWritten && !asJson ? '\n' : '';
     this.#wasWritten = true;
+    this.#isNew = true;
     output.write(`${gap}${lines.join('\n')}\n`);
   }
 }

@@ -12,6 +12,8 @@ import { shownOn, watchStatus } from './status-watch.ts';
 
 const LIVE = '/live';
 const RETRY_AFTER_MS = 1000;
+/** Of a state that stays the same, where it is written to a pipe. */
+const REPEAT_AFTER_MS = 5_000;
 
 interface StatusFlags {
   readonly watch?: boolean;
@@ -56,6 +58,10 @@ async function watch(server: RemoteServer, { json = false }: StatusFlags): Promi
       asJson: json,
       complain: (text) => void stderr.write(`llm-serve: ${printableText(text)}\n`),
       signal: leaving.signal,
+      repeating: (repeat) => {
+        const timer = setInterval(repeat, REPEAT_AFTER_MS);
+        return () => clearInterval(timer);
+      },
       pause: (signal) => wait(RETRY_AFTER_MS, undefined, { signal }),
     });
   } finally {

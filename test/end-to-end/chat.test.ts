@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { runExecutable, startExecutable } from '../support/executable.ts';
+import { runExecutable, startCommand, startExecutable } from '../support/executable.ts';
 import {
   hasTerminals,
   KEYS,
@@ -238,6 +238,25 @@ describe('from a pipe', () => {
     const { exitCode, stdout, stderr } = await piped(`${script({ fail: 'error' })}\nnever asked\n`);
     expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
     expect(stderr).toBe('llm-serve: The scripted backend failed, as its script says.\n');
+  });
+
+  test('a reader that has enough ends it: the answer is given up, and no further question is asked', async () => {
+    const { url, logged, logs } = await server;
+    const before = logs().length;
+    const input = `${script({ text: 'word '.repeat(3000), token_delay_ms: 5 })}\n`.repeat(3);
+    const chat = startCommand(['chat', 'demo'], {
+      environment: { LLM_SERVE_SERVER: url },
+      input,
+      endsWith: onTestFinished,
+    });
+    chat.stopReading();
+    const { exitCode, stderr } = await chat.ended;
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+    await logged((line) => line.status === 499 && logs().indexOf(line) >= before);
+    const asked = logs()
+      .slice(before)
+      .filter(({ msg, method }) => msg === 'request' && method === 'POST');
+    expect(asked).toHaveLength(1);
   });
 
   test('a model that is not served is wrong usage, with what was probably meant', async () => {

@@ -1,7 +1,11 @@
 /** Keys of the store: made at the command line while the server runs, what each may use, and the door that stays shut. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { text as textOf } from 'node:stream/consumers';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { KeyAdministration } from '../../src/access/key-administration.ts';
@@ -9,7 +13,7 @@ import type { KeyView } from '../../src/access/key-view.ts';
 import { LIMIT_NAMES } from '../../src/core/limit-names.ts';
 import { openStore } from '../../src/stores/open-store.ts';
 import { whenEachAnswers } from '../support/each-worker.ts';
-import { type Ended, runExecutable, startExecutable } from '../support/executable.ts';
+import { type Ended, EXECUTABLE, runExecutable, startExecutable } from '../support/executable.ts';
 import { ask } from '../support/http-client.ts';
 import { scriptedFlags } from '../support/scripted-server.ts';
 import { type ComposedServer, type RunningServer, startServer } from '../support/server.ts';
@@ -41,6 +45,19 @@ function commandsIn(folder: string) {
   return { flags, run, json };
 }
 
+/** What its output is written to takes nothing. */
+async function onFullDisk(args: readonly string[]) {
+  const full = openSync('/dev/full', 'w');
+  try {
+    const child = spawn(process.execPath, [EXECUTABLE, ...args], { stdio: ['ignore', full, 'pipe'] });
+    const stderr = textOf(child.stderr as Readable);
+    const [exitCode] = (await once(child, 'close')) as [number | null];
+    return { exitCode, stderr: await stderr };
+  } finally {
+    closeSync(full);
+  }
+}
+
 /** A running server looks twice a second. */
 const whenKey = (server: RunningServer, key: string | undefined, status: number) =>
   whenEachAnswers(server, '/v1/models', status, key === undefined ? {} : withKey(key));
@@ -56,6 +73,37 @@ describe('a server that runs', () => {
     await server.logged(({ msg }) => msg.startsWith('Rate limit: off, as the server listens on loopback'));
     expect((await run(['create', '--name', 'alice'])).exitCode).toBe(0);
     await server.logged(({ msg }) => /^Rate limit: 60 .* as access\.store has keys\.$/.test(msg));
+  });
+
+  test.skipIf(!existsSync('/dev/full'))(
+    'a secret that can’t be printed is named by its id, with how to end it',
+    async () => {
+      const { flags, json } = commandsIn(dataFolder());
+      const create = await onFullDisk(['keys', 'create', '--name', 'alice', ...flags]);
+      const [alice] = await json<readonly KeyView[]>('list');
+      expect(create.exitCode).toBe(1);
+      expect(create.stderr).toContain(`Revoke it: llm-serve keys revoke ${alice?.id}`);
+      expect(create.stderr).not.toContain('only time');
+      const list = await onFullDisk(['keys', 'list', '--json', ...flags]);
+      expect(list.exitCode).toBe(1);
+      expect(list.stderr).toMatch(/^llm-serve: The output is incomplete, as it can’t be written: .*\n$/);
+    },
+  );
+
+  test('says which models of a key the configuration does not have', async () => {
+    const { flags, run } = commandsIn(dataFolder());
+    const create = (configFile: string, name: string) =>
+      runExecutable(['keys', 'create', '--name', name, '--models', 'small,nosuch', ...flags], {
+        configFile,
+        endsWith: onTestFinished,
+      });
+    const models = 'models: [{ id: small, targets: [{ backend: scripted, model: m }] }]\n';
+    const made = await create(models, 'alice');
+    expect(made.exitCode).toBe(0);
+    expect(made.stderr).toContain('the configuration here has no model "nosuch". It has small.');
+    const unchecked = await run(['create', '--name', 'bob', '--models', 'nosuch']);
+    expect(unchecked.stderr).toContain('was not checked');
+    expect((await run(['create', '--name', 'carol'])).stderr).not.toContain('checked');
   });
 
   test('goes on, and starts, beside a key that can’t be read: that alone is refused until it is revoked', async () => {

@@ -11,7 +11,7 @@ import { type LogLine, LogLines } from './log-lines.ts';
 import { ownPort } from './own-port.ts';
 import { type RunningServer, type ServerOptions, TEST_ENVIRONMENT, TEST_WORKERS } from './server.ts';
 
-const EXECUTABLE = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+export const EXECUTABLE = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const KILL_AFTER_MS = 10_000;
 
 export interface Ended {

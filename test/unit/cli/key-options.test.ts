@@ -64,7 +64,11 @@ describe('keyFieldsOf', () => {
 
   it.each([
     [['--expires', 'soon'], '--expires is "soon", but must be a time such as 90d'],
-    [['--tokens-per-day', 'many'], '--tokens-per-day is "many", but must be a number.'],
+    [['--tokens-per-day', 'many'], '--tokens-per-day is "many", but must be a number that is not'],
+    [
+      ['--requests-per-minute', '-1'],
+      '--requests-per-minute is "-1", but must be a number that is not negative',
+    ],
     [['--label', 'cost'], '--label is "cost", but must be name=value.'],
     [['--may-admin', 'yes'], '--may-admin is "yes", but must be true or false.'],
   ])('refuses %s', (argv, message) => {

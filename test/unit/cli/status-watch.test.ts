@@ -101,6 +101,32 @@ it('a screen is written over, never beyond its last line, and anew when its size
   expect(output.listeners).toBe(0);
 });
 
+it('repeats a state that stays the same, as only a write finds out that nobody reads a pipe', async () => {
+  let repeat = () => {};
+  let isStopped = false;
+  let seen: readonly string[] = [];
+  const { ended, written } = watching([ENDED], {
+    asJson: true,
+    repeating: (call) => {
+      repeat = call;
+      return () => {
+        isStopped = true;
+      };
+    },
+    atPause: () => {
+      // Nothing was sent: the trouble that is told meanwhile is not repeated either.
+      repeat();
+      repeat();
+      repeat();
+      seen = [...written];
+    },
+  });
+  await ended;
+  expect(seen).toHaveLength(3);
+  expect(new Set(seen).size).toBe(1);
+  expect(isStopped).toBe(true);
+});
+
 function watching(
   answers: readonly Answer[],
   {
@@ -154,6 +180,7 @@ function watching(
     ...{ server, isScreen: false, asJson: false, signal: leaving.signal },
     output: output as unknown as WatchOptions['output'],
     complain: (text) => void events.push(text),
+    repeating: () => () => {},
     // A person leaves when nothing more comes.
     pause: async () => {
       atPause();
