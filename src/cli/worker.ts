@@ -12,6 +12,7 @@ import { openLog } from '../telemetry/log.ts';
 import type { HandedConnection, Ping, StartMessage } from '../workers/life-messages.ts';
 import { Link } from '../workers/link.ts';
 import type { ToControl, ToWorker } from '../workers/messages.ts';
+import { onceStoreOpens } from '../workers/store-wait.ts';
 import { LINK_DESCRIPTORS } from '../workers/worker-process.ts';
 import { acceptedConfigOf } from './read-config.ts';
 import { readVersion } from './version.ts';
@@ -31,6 +32,7 @@ let receive: (message: ToWorker) => void = (message) => {
   void run(message);
 };
 const waiting: ToWorker[] = [];
+const isEnding = () => waiting.some(({ type }) => type === 'drain' || type === 'close');
 const link = new Link<ToControl, ToWorker>({
   input: new Socket({ fd: LINK_DESCRIPTORS.toWorker }),
   output: new Socket({ fd: LINK_DESCRIPTORS.toControl, readable: false }),
@@ -62,13 +64,14 @@ async function run(start: StartMessage): Promise<void> {
     const started = parseConfig(file);
     const { config, sources } =
       reloaded === undefined ? started : reloadedSince(started, parseConfig(reloaded));
-    log = openLog({ ...config.logging, isTerminal, clock: systemClock, fields: { worker: number } });
-    tieToParent(log.warn);
-    const worker = await composeWorker({
+    const opened = openLog({ ...config.logging, isTerminal, clock: systemClock, fields: { worker: number } });
+    log = opened;
+    tieToParent(opened.warn);
+    const options: Parameters<typeof composeWorker>[0] = {
       start,
       config,
       sources,
-      log,
+      log: opened,
       version: readVersion(),
       cacheDirectory: config.cache.directory ?? defaultCacheDirectory(),
       dataDirectory: config.data.directory ?? defaultDataDirectory(),
@@ -80,7 +83,12 @@ async function run(start: StartMessage): Promise<void> {
       flush: () => link.flush(),
       onFailed,
       onEnded: () => void end(0),
-    });
+    };
+    const isFirst = start.name.endsWith('.1');
+    const worker = isFirst
+      ? await composeWorker(options)
+      : await onceStoreOpens(() => composeWorker(options), { clock: systemClock, log: opened, isEnding });
+    if (worker === undefined) return void end(0);
     receive = worker.receive;
     for (const message of waiting.splice(0)) worker.receive(message);
     await worker.informed();

@@ -272,10 +272,13 @@ export class WorkerPool<Accepted extends AcceptedSocket> {
     this.#restarts += 1;
     // What a worker has said itself does not go away at once.
     const delayMs = restartDelayMs(place.failure === undefined ? place.crashes : place.crashes + 1);
-    log.error(`worker ${place.number} has ended: ${failure ?? how}. Another one is started.`, {
-      pid: worker.process.pid,
-      restartInMs: delayMs,
-    });
+    log.error(
+      `worker ${place.number} has ended: ${(failure ?? how).replace(/\.$/, '')}. Another one is started.`,
+      {
+        pid: worker.process.pid,
+        restartInMs: delayMs,
+      },
+    );
     if (hasServed) this.#tellWhoServes();
     if (hasServed && this.serving === 0)
       log.error('No worker serves. Connections wait until one does.', { workers: this.#places.length });
