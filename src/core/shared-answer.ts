@@ -10,7 +10,6 @@ export class SharedAnswer<Answer> {
 
   constructor(make: () => Promise<Answer>) {
     this.#make = make;
-    this.#next = undefined;
   }
 
   get(): Promise<Answer> {

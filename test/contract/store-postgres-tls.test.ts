@@ -219,7 +219,8 @@ describe.skipIf(missing !== undefined)(
       test('one of another root is told so', async () => {
         expect(
           await refusal({ ...GUARDED, host: 'localhost', query: withOwn(authority.certificate({})) }),
-        ).toContain('does not trust the client’s certificate (sslcert)');
+          // It says so and closes the connection, with what we sent meanwhile unread: its words may be lost by that.
+        ).toMatch(/does not trust the client’s certificate \(sslcert\)|has closed the connection/);
       });
 
       test('one without TLS is told so', async () => {
