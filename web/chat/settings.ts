@@ -62,7 +62,7 @@ export const PARAMETERS: readonly Parameter[] = [
     choices: ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'],
     hint: 'where the model thinks',
   },
-  { name: 'stop', label: 'Stop strings', kind: 'lines', max: 4, hint: 'one a line, at most 4' },
+  { name: 'stop', label: 'Stop strings', kind: 'lines', max: 64, hint: 'one a line, at most 64' },
 ];
 
 export type ParameterValue = number | string | readonly string[];
