@@ -49,7 +49,7 @@ test.each([
   [{ parameters: { repetition_penalty: '0' } }, 'Repetition penalty must be above 0.'],
   [{ parameters: { temperature: '1e0' } }, 'Temperature must be a number.'],
   [{ parameters: { temperature: '1.5.2' } }, 'Temperature must be a number.'],
-  [{ parameters: { stop: 'a\nb\nc\nd\ne' } }, 'Stop strings: at most 4 lines.'],
+  [{ parameters: { stop: 'a\n'.repeat(65) } }, 'Stop strings: at most 64 lines.'],
   [{ tools: '{}' }, 'The tools must be a list: [ … ].'],
   [{ tools: '[{"name":"no spaces"}]' }, 'Tool 1: a name has 1 to 64 letters, digits, _ or -.'],
   [{ schema: '[1]' }, 'The schema must be an object: { … }.'],
