@@ -16,7 +16,6 @@ import { ADMIN_PREFIX } from './routes/admin.ts';
 import { LIVE_PATH } from './routes/live.ts';
 import { METRICS_PATH } from './routes/operations.ts';
 import { type EdgeSettings, madeOf } from './settings.ts';
-import { StrayKeys } from './stray-keys.ts';
 import { comesFromElsewhere, requireThisMachine, whyNotThisMachine } from './this-machine.ts';
 import type { WrongKeys } from './wrong-keys.ts';
 
@@ -51,35 +50,17 @@ export function accessStep({ clock, settings, keys, wrongKeys, administration }:
     return caller?.mayAdmin === true ? caller : undefined;
   };
   const hasAdminKeys = (): boolean => settings.adminKeys.length > 0 || apiKeys().hasAdmin;
-  const strayKeys = new StrayKeys();
-  const isGuess = (key: string): boolean =>
-    apiKeys().find(key, clock.wallNow()).kind === 'unknown' && knownBy(adminKeys(), key, clock) === undefined;
-  /** A guess beside a valid key costs as much as one alone, for whose usage is shown tells whether it was right. */
-  const acceptBeside = (context: RequestContext, caller: Caller, guess: string): void | Promise<void> => {
-    const accept = (refusal: ServingError) => {
-      if (refusal.code === 'too_many_attempts') throw refusal;
-      strayKeys.note(caller, guess);
-      context.setCaller(caller);
-    };
-    const counted = wrongKeys.refusalOf(context.addressKey, 'Send the valid key alone.');
-    return counted instanceof Promise ? counted.then(accept) : accept(counted);
-  };
-  /** Notes whose key it is, or refuses the request: only for a wrong key it may have to wait. */
+  /** Notes whose key it is, or refuses the request: only then it may have to wait. */
   const requireKey = (
     context: RequestContext,
     callerOf: (key: string) => Caller | undefined,
     kind: 'API key' | 'admin key',
   ): void | Promise<void> => {
     const sent = keysOf(context.request.headers);
-    // A valid key is accepted whatever was sent before it, and is not counted; what is sent beside it is, once.
+    // A valid key is accepted whatever was sent before it, and is not counted.
     for (const key of sent) {
       const caller = callerOf(key);
-      if (caller === undefined) continue;
-      const guess =
-        sent.length === 1
-          ? undefined
-          : sent.find((other) => other !== key && isGuess(other) && !strayKeys.has(caller, other));
-      return guess === undefined ? context.setCaller(caller) : acceptBeside(context, caller, guess);
+      if (caller !== undefined) return context.setCaller(caller);
     }
     if (sent.length === 0) throw missingKey(kind);
     for (const key of sent) {
@@ -135,19 +116,17 @@ export function accessStep({ clock, settings, keys, wrongKeys, administration }:
       if (refusal !== undefined) return thrown(refusal);
     }
     const isAdmin = isLive && seesAll(context);
-    const noteWhatItSees = () => {
-      if (isLive && !isAdmin) context.seesOnly = ownerOf(trace);
-    };
     if (apiKeys().isShut) {
       const needsNone = isAdmin || isOpen(context.path) || isOpenMetrics(context);
       const waited = needsNone ? undefined : requireKey(context, callerBy, 'API key');
-      if (waited !== undefined) return waited.then(noteWhatItSees);
+      // It is refused.
+      if (waited !== undefined) return waited;
     } else if (settings.onLoopback) {
       if (!comesFromElsewhere(context, settings)) checkHostAndOrigin(context.request.headers, settings);
       else if (!settings.allowsOpen && !isOpen(context.path) && !isOpenMetrics(context))
         throw notThisMachine(context);
     }
-    noteWhatItSees();
+    if (isLive && !isAdmin) context.seesOnly = ownerOf(trace);
   };
 }
 

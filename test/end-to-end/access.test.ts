@@ -97,25 +97,6 @@ describe('wrong keys', () => {
     expect(await told('/api/chat')).toMatchObject({ error: expect.stringContaining('API key') });
   });
 
-  test('wrong keys beside a right one are counted as guesses, each once: a client that always sends the same two is never refused', async () => {
-    const server = await startServer({
-      flags: [...scriptedFlags(), '--auth.api-keys', JSON.stringify([KEY])],
-      endsWith: onTestFinished,
-    });
-    const statusWith = async (guess: string) =>
-      (
-        await ask(`${server.url}/v1/models`, {
-          headers: { authorization: `Bearer ${guess}`, 'x-api-key': KEY },
-        })
-      ).status;
-    const statuses = new Set<number>();
-    for (let count = 0; count < 40; count += 1) statuses.add(await statusWith('the-same-wrong-key'));
-    expect([...statuses]).toEqual([200]);
-    for (let count = 0; count < 10; count += 1) await statusWith(`a-guess-${count}`);
-    expect(await statusWith('one-too-many')).toBe(429);
-    expect((await ask(`${server.url}/v1/models`, { headers: { 'x-api-key': KEY } })).status).toBe(200);
-  });
-
   test('a right key beside another in the other header gets in', async () => {
     const server = await startServer({
       flags: [...scriptedFlags(), '--auth.api-keys', JSON.stringify([KEY])],
