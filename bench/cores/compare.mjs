@@ -7,10 +7,9 @@ import { packageVersions } from '../machine.mjs';
 import { cpuOfTrees, pin, treesOf } from '../process-tree.mjs';
 import { withPrograms } from '../programs.mjs';
 import { inRounds, overRounds, rotate } from '../rounds.mjs';
-import { startOurs } from '../servers.mjs';
+import { CALL_LABELS, CALLS, startAround, startGateways } from '../scale/gateways.mjs';
 import { show, table } from '../statistics.mjs';
 import { atMost, target } from '../targets.mjs';
-import { startWorker } from '../worker.mjs';
 
 export const perNode = true;
 const LEAST_CORES = 12;
@@ -21,15 +20,6 @@ const GATEWAY_CORES = `${LOADS + 1}-${availableParallelism() - 1}`;
 /** Of each process that answers. */
 const CONNECTIONS = 32;
 const SLOTS = 512;
-const PROMPT = 'What is the capital of France?';
-const CALLS = {
-  native: { path: '/generate', body: { prompt: PROMPT, max_tokens: 8, temperature: 0 } },
-  openai: {
-    path: '/v1/chat/completions',
-    body: { model: 'bench', stream: true, max_tokens: 8, messages: [{ role: 'user', content: PROMPT }] },
-  },
-};
-const CALL_LABELS = { native: 'POST /generate', openai: 'streamed chat' };
 const LIMITER = [
   ...['--rate-limit.enabled', 'true', '--rate-limit.requests', '1000000'],
   ...['--rate-limit.window-seconds', '10'],
@@ -55,19 +45,15 @@ export const whatIsMissing = () =>
 
 export async function run({ rounds, requests, node }) {
   return withPrograms(async (keep) => {
-    const upstream = keep(await startWorker(new URL('../gateway/upstream.mjs', import.meta.url)));
-    const loads = [];
-    for (let index = 0; index < LOADS; index += 1)
-      loads.push(keep(await startWorker(new URL('../load.mjs', import.meta.url))));
-    const upstreamUrl = `http://127.0.0.1:${upstream.hello.port}`;
-    const gateways = {};
-    for (const [name, { servers, workers }] of Object.entries(SHAPES)) {
-      const flags = [...LIMITER, '--server.workers', String(workers)];
-      const started = [];
-      for (let index = 0; index < servers; index += 1)
-        started.push(keep(await startOurs({ upstreamUrl, node, target: { slots: SLOTS }, flags })));
-      gateways[name] = { urls: started.map(({ url }) => url), pids: started.map(({ pid }) => pid) };
-    }
+    const { upstream, loads, upstreamUrl } = await startAround({ keep, loads: LOADS });
+    const gateways = await startGateways({
+      keep,
+      shapes: SHAPES,
+      upstreamUrl,
+      node,
+      target: { slots: SLOTS },
+      flags: LIMITER,
+    });
     const isPinned =
       pin([upstream.pid], UPSTREAM_CORE) &&
       pin(

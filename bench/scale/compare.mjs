@@ -7,12 +7,11 @@ import { packageVersions } from '../machine.mjs';
 import { cpuOfTrees, pin, treesOf } from '../process-tree.mjs';
 import { withPrograms } from '../programs.mjs';
 import { inRounds, overRounds, rotate } from '../rounds.mjs';
-import { startOurs } from '../servers.mjs';
 import { show, table } from '../statistics.mjs';
 import { atMost, target } from '../targets.mjs';
 import { missingValkey, startValkey, valkeyVersion } from '../valkey.mjs';
-import { startWorker } from '../worker.mjs';
 import { RATE_PER_SECOND, startDriven } from './driven.mjs';
+import { CALL_LABELS, CALLS, startAround, startGateways } from './gateways.mjs';
 import { timeToJoin } from './joining.mjs';
 
 export const perNode = true;
@@ -23,15 +22,6 @@ const LAYOUTS = {
   apart: { label: 'the gateway on one core', load: LOAD_CORE, server: SERVER_CORE },
   together: { label: 'both cores for all', load: BOTH, server: BOTH },
 };
-const PROMPT = 'What is the capital of France?';
-const CALLS = {
-  native: { path: '/generate', body: { prompt: PROMPT, max_tokens: 8, temperature: 0 } },
-  openai: {
-    path: '/v1/chat/completions',
-    body: { model: 'bench', stream: true, max_tokens: 8, messages: [{ role: 'user', content: PROMPT }] },
-  },
-};
-const CALL_LABELS = { native: 'POST /generate', openai: 'streamed chat' };
 const LIMITER = ['--rate-limit.enabled', 'true', '--rate-limit.requests', '1000000'];
 const SHAPES = {
   one: { servers: 1, workers: 1 },
@@ -59,19 +49,8 @@ export const whatIsMissing = missingValkey;
 
 export async function run({ rounds, requests, seconds, node }) {
   return withPrograms(async (keep) => {
-    const upstream = keep(await startWorker(new URL('../gateway/upstream.mjs', import.meta.url)));
-    const loads = [];
-    for (let index = 0; index < LOADS; index += 1)
-      loads.push(keep(await startWorker(new URL('../load.mjs', import.meta.url))));
-    const upstreamUrl = `http://127.0.0.1:${upstream.hello.port}`;
-    const gateways = {};
-    for (const [name, { servers, workers }] of Object.entries(SHAPES)) {
-      const flags = [...LIMITER, '--server.workers', String(workers)];
-      const started = [];
-      for (let index = 0; index < servers; index += 1)
-        started.push(keep(await startOurs({ upstreamUrl, node, flags })));
-      gateways[name] = { urls: started.map(({ url }) => url), pids: started.map(({ pid }) => pid) };
-    }
+    const { upstream, loads, upstreamUrl } = await startAround({ keep, loads: LOADS });
+    const gateways = await startGateways({ keep, shapes: SHAPES, upstreamUrl, node, flags: LIMITER });
     const measureGateways = async (round) => {
       const result = {};
       for (const [name, { shape, connections }] of rotate(Object.entries(MEASUREMENTS), round)) {
