@@ -1,14 +1,14 @@
 /** Over Node's own server, whose parser goes on with a connection that it has reported late: what comes of what arrives after that. */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import { type AddressInfo, connect, type Socket } from 'node:net';
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, it } from 'vitest';
 import type { RequestRecord } from '../../../src/core/request-trace.ts';
 import type { RequestContext } from '../../../src/http/context.ts';
 import { answerClientError } from '../../../src/http/errors.ts';
 import { OpenRequests } from '../../../src/http/open-requests.ts';
 import { protocolAt } from '../../../src/http/routes/protocols.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
+import { oneConnectionTo } from '../../support/one-connection.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n';
 const headOf = (length: number) => `POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${length}\r\n\r\n`;
@@ -26,19 +26,8 @@ async function connected(serve: (context: RequestContext) => void = (context) =>
   });
   const server = createServer((request, response) => serve(openRequests.open(request, response)));
   server.on('clientError', answerClientError({ clock, telemetry, openRequests, protocolAt }));
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
-  onTestFinished(() => {
-    client.destroy();
-    server.close();
-  });
-  const [socket] = (await once(server, 'connection')) as [Socket];
-  let text = '';
-  client.setEncoding('utf8').on('data', (piece: string) => {
-    text += piece;
-  });
-  const statuses = () => [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => Number(status));
+  const { client, socket, received: text } = await oneConnectionTo(server);
+  const statuses = () => [...text().matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => Number(status));
   return {
     ...{ clock, client, socket, reported, statuses },
     report: () => server.emit('clientError', TOO_LATE, socket),

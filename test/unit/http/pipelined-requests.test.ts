@@ -1,12 +1,10 @@
-/** Over Node's own server: requests that come on one connection before those ahead of them are answered. */
-import { once } from 'node:events';
 import { createServer } from 'node:http';
-import { type AddressInfo, connect, type Socket } from 'node:net';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { RequestContext } from '../../../src/http/context.ts';
 import { OpenRequests } from '../../../src/http/open-requests.ts';
 import { whenInTurn } from '../../../src/http/pipelined-requests.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
+import { oneConnectionTo } from '../../support/one-connection.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n';
 
@@ -23,19 +21,8 @@ async function connected(serve: (context: RequestContext) => void = () => {}) {
     opened.push(context);
     serve(context);
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
-  onTestFinished(() => {
-    client.destroy();
-    server.close();
-  });
-  const [socket] = (await once(server, 'connection')) as [Socket];
-  let text = '';
-  client.setEncoding('utf8').on('data', (piece: string) => {
-    text += piece;
-  });
-  const answers = () => [...text.matchAll(/HTTP\/1\.1 200/g)].length;
+  const { client, socket, received } = await oneConnectionTo(server);
+  const answers = () => [...received().matchAll(/HTTP\/1\.1 200/g)].length;
   return { client, socket, opened, answers };
 }
 
