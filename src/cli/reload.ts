@@ -7,7 +7,7 @@ import type { Config } from '../config/config.ts';
 import { ConfigError } from '../config/config-error.ts';
 import { remoteDefaults } from '../config/environment.ts';
 import { printableText } from '../core/log.ts';
-import { reachableHost } from './configured-server.ts';
+import { hostInAddress, reachableHost } from './configured-server.ts';
 import { type Flags, readConfig } from './read-config.ts';
 
 const EXIT_FAILURE = 1;
@@ -19,7 +19,7 @@ export async function reload(flags: Flags): Promise<number> {
   const { config } = readConfig(flags);
   const { host, port } = addressOf(config);
   const address = { host: reachableHost(host), port };
-  const shown = `${address.host.includes(':') ? `[${address.host}]` : address.host}:${port}`;
+  const shown = `${hostInAddress(address.host)}:${port}`;
   const answer = await ask(address, config.auth).catch((error: NodeJS.ErrnoException) => {
     throw new Error(`no server answers at ${shown} (${error.code ?? error.message}). Nothing was reloaded.`);
   });

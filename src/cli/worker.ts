@@ -84,10 +84,10 @@ async function run(start: StartMessage): Promise<void> {
       onFailed,
       onEnded: () => void end(0),
     };
-    const isFirst = start.name.endsWith('.1');
-    const worker = isFirst
-      ? await composeWorker(options)
-      : await onceStoreOpens(() => composeWorker(options), { clock: systemClock, log: opened, isEnding });
+    const compose = () => composeWorker(options);
+    const worker = start.isReplacement
+      ? await onceStoreOpens(compose, { clock: systemClock, log: opened, isEnding })
+      : await compose();
     if (worker === undefined) return void end(0);
     receive = worker.receive;
     for (const message of waiting.splice(0)) worker.receive(message);

@@ -77,15 +77,23 @@ export function loadConfig(given: ConfigSources): LoadedConfig {
   };
 }
 
+interface ListeningAddress extends Pick<ConfigValues['server'], 'host' | 'port'> {
+  /** The file says so, and no flag or variable does. */
+  readonly isHostOfFile: boolean;
+}
+
 /** Where the server listens. What else is wrong, or has a variable that only the server has, does not matter. */
-export function loadAddress(given: ConfigSources): Pick<ConfigValues['server'], 'host' | 'port'> {
+export function loadAddress(given: ConfigSources): ListeningAddress {
   const sources = { ...given, environment: withoutEmpty(given.environment) };
   const settings = SETTINGS.filter(({ key }) => key === 'server.host' || key === 'server.port');
   const content = sources.file ? contentOf(sources.file) : {};
   const own = Object.entries(Object(content.server)).filter(([name]) => name === 'host' || name === 'port');
-  const tree = substituted({ server: Object.fromEntries(own) }, sources);
-  assignGiven(tree, settings, sources, {});
-  return checkedValues(tree).server;
+  const ofFile = Object.fromEntries(own);
+  const tree = substituted({ server: ofFile }, sources);
+  const cameFrom: Parameters<typeof assignGiven>[3] = {};
+  assignGiven(tree, settings, sources, cameFrom);
+  const { host, port } = checkedValues(tree).server;
+  return { host, port, isHostOfFile: 'host' in ofFile && cameFrom['server.host'] === undefined };
 }
 
 /** `cameFrom` is added to. */

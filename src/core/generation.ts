@@ -83,6 +83,14 @@ export interface Limits {
   readonly ignoreEos?: true;
 }
 
+/** Of its client, not the server's default, which cuts all answers alike. */
+export function hasOwnBound({
+  maxTokens,
+  maxTokensIsDefault,
+}: Pick<Limits, 'maxTokens' | 'maxTokensIsDefault'>): boolean {
+  return maxTokens !== undefined && maxTokensIsDefault !== true;
+}
+
 /** Whether the model reasons before it answers, and how much. */
 export type ReasoningEffort = boolean | 'low' | 'medium' | 'high';
 

@@ -5,11 +5,9 @@
  */
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import { ServingError } from '../core/errors.ts';
+import { ClientPlaces } from './client-places.ts';
 import type { RequestContext } from './context.ts';
 
-/** The one that runs included: a page of administrators asks for several at once. */
-const MOST_OF_CLIENT = 4;
-const MOST_OF_ALL = 64;
 /** Of a client whose time is limited: so much at once, and that part of the time over and over. */
 const MOST_READING_MS: Milliseconds = 5000;
 const SHARE_OF_TIME = 0.1;
@@ -38,13 +36,18 @@ interface TakenTime {
 export class ReadingLine {
   readonly #clock: Pick<Clock, 'now'>;
   readonly #limitsTime: boolean;
-  /** Of each client, running or waiting. */
-  readonly #counts = new Map<string, number>();
+  /** Of those that run or wait: a page of administrators asks for several at once. */
+  readonly #places = new ClientPlaces({
+    mostOfClient: 4,
+    mostOfAll: 64,
+    clientIsFull: (count) =>
+      `${count} reports and lists of this client are being made. Ask again when one of them is there.`,
+    allAreTaken: 'Too many reports and lists are being made. Ask again soon.',
+  });
   /** Of each client that waits, those who have had no turn for the longest first. */
   readonly #waiting = new Map<string, readonly Waiting[]>();
   readonly #taken = new Map<string, TakenTime>();
   #isReading = false;
-  #all = 0;
 
   /** `limitsTime`: no client keeps the database busy by asking again and again. */
   constructor(clock: Pick<Clock, 'now'>, { limitsTime }: { readonly limitsTime: boolean }) {
@@ -68,7 +71,7 @@ export class ReadingLine {
         this.#next();
       }
     } finally {
-      this.#leave(client);
+      this.#places.leave(client);
     }
   }
 
@@ -79,26 +82,7 @@ export class ReadingLine {
         message: `Reports and lists of this client have kept the database busy for more than ${MOST_READING_MS / 1000} seconds. Ask less often, or for a shorter time.`,
         retryAfterSeconds: Math.ceil(excessMs / SHARE_OF_TIME / 1000),
       });
-    const count = this.#counts.get(client) ?? 0;
-    if (count >= MOST_OF_CLIENT)
-      throw new ServingError('client_queue_full', {
-        message: `${count} reports and lists of this client are being made. Ask again when one of them is there.`,
-        retryAfterSeconds: 1,
-      });
-    if (this.#all >= MOST_OF_ALL)
-      throw new ServingError('queue_full', {
-        message: 'Too many reports and lists are being made. Ask again soon.',
-        retryAfterSeconds: 1,
-      });
-    this.#counts.set(client, count + 1);
-    this.#all += 1;
-  }
-
-  #leave(client: string): void {
-    const count = this.#counts.get(client) ?? 0;
-    if (count > 1) this.#counts.set(client, count - 1);
-    else this.#counts.delete(client);
-    this.#all -= 1;
+    this.#places.take(client);
   }
 
   #turnOf(reader: Reader): Promise<void> {

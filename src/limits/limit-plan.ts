@@ -17,7 +17,7 @@ import {
   type UtcPeriods,
   utcPeriodsAt,
 } from './limit-rule.ts';
-import { type Charge, type CounterState, type LimitAdmission, NO_LIMIT } from './limit-store.ts';
+import { type Charge, type CounterState, type LimitAdmission, withoutLimit } from './limit-store.ts';
 import { PlacedCharge } from './placed-charge.ts';
 import { SharedBounds } from './shared-bounds.ts';
 
@@ -171,12 +171,9 @@ export class LimitPlan {
   /** A model answered that was not asked for: what it used is counted in its limits, without a bound. */
   afterwards(model: string, amounts: LimitedAmounts, wallNow: Milliseconds): readonly Charge[] {
     const used = onlyUsed(this.#planOfModel(model, this.periods(wallNow)));
-    return withAmounts(used, { expected: amounts }).charges.map(({ counter, bound, amount, place }) => ({
-      counter,
-      bound: { ...bound, limit: NO_LIMIT },
-      amount,
-      place,
-    }));
+    return withAmounts(used, { expected: amounts }).charges.map((charge) =>
+      withoutLimit(charge, charge.amount),
+    );
   }
 
   /** For a list of what is limited: those of the server, of a caller with its team. */

@@ -64,6 +64,11 @@ export function isHeld({ bound, amount }: Charge): boolean {
   return bound.kind === 'period' && amount > 0 && bound.limit < LIMITS_BELOW;
 }
 
+/** It is counted whatever the limit: it was used already. */
+export function withoutLimit({ counter, bound, place }: Charge, amount: number): Charge {
+  return { counter, bound: { ...bound, limit: NO_LIMIT }, amount, place };
+}
+
 /** A counter after the decision. */
 export interface CounterState {
   readonly limit: number;

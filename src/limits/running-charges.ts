@@ -7,7 +7,7 @@ import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import type { ConsumedTry, Consumption } from '../core/consumption.ts';
 import type { CountedCharges } from './limit-plan.ts';
 import type { LimitRule } from './limit-rule.ts';
-import { type Charge, type LimitStore, NO_LIMIT } from './limit-store.ts';
+import { type Charge, type LimitStore, withoutLimit } from './limit-store.ts';
 
 export const LOOKED_AT_EVERY_MS: Milliseconds = 1000;
 
@@ -72,8 +72,7 @@ export class RunningCharges {
       if (charge === undefined || !isOfUse(rule)) continue;
       const beyond = usedOf(rule, tries) - charge.amount - (counted.outgrown?.[index] ?? 0);
       if (beyond <= 0) continue;
-      const { counter, bound, place } = charge;
-      more.push({ counter, bound: { ...bound, limit: NO_LIMIT }, amount: beyond, place });
+      more.push(withoutLimit(charge, beyond));
       indexes.push(index);
     }
     if (more.length === 0) return;

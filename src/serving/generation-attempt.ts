@@ -12,7 +12,7 @@ import type {
 import type { Milliseconds } from '../core/clock.ts';
 import { ServingError, toServingError } from '../core/errors.ts';
 import { withoutRedundantFormat } from '../core/features.ts';
-import type { GenerationEvent, GenerationRequest } from '../core/generation.ts';
+import { type GenerationEvent, type GenerationRequest, hasOwnBound } from '../core/generation.ts';
 import type { PrefixFingerprint } from '../scheduling/prefix-fingerprint.ts';
 import { dropUnsupported } from './drop-unsupported.ts';
 import { ProgressWatch, silenceLimits } from './progress-watch.ts';
@@ -183,7 +183,7 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
     this.#watch?.progressed(now, { isToken: event.type !== 'start' });
     if (event.type === 'finish') {
       this.#watch?.stop();
-      this.#isCut = event.reason === 'length' && hasOwnBound(this.#call.request);
+      this.#isCut = event.reason === 'length' && hasOwnBound(this.#call.request.limits);
       // Before its client has the answer, and may ask again. One that ended by itself leaves nothing at the backend.
       slot.complete(isBeyondLimit ? this.#generation?.released : undefined);
     }
@@ -280,9 +280,4 @@ export class GenerationAttempt implements GenerationSink, SlotWork {
     const usage = { promptTokens, cachedTokens, completionTokens: answerTokens };
     return { type: 'finish', reason: 'length', usage };
   }
-}
-
-/** Not the server's default, which cuts all answers alike. */
-function hasOwnBound({ limits: { maxTokens, maxTokensIsDefault } }: GenerationRequest): boolean {
-  return maxTokens !== undefined && maxTokensIsDefault !== true;
 }

@@ -38,6 +38,8 @@ export interface StartMessage {
   readonly number: number;
   /** Unique among all that the control process starts. */
   readonly name: string;
+  /** It takes the place of one that has ended. */
+  readonly isReplacement: boolean;
   readonly workers: number;
   /** Names this server to others, by all of its processes. */
   readonly instanceId: string;

@@ -52,7 +52,10 @@ interface WorkerPoolOptions<Accepted extends AcceptedSocket> {
   readonly door: ConnectionDoor<Accepted>;
   readonly start: (events: WorkerEvents, number: number) => RunningWorker<Accepted>;
   /** What each is told first, beside its number and name, and what was reloaded. */
-  readonly startMessage: Omit<StartMessage, 'type' | 'number' | 'name' | 'workers' | 'reloaded'>;
+  readonly startMessage: Omit<
+    StartMessage,
+    'type' | 'number' | 'name' | 'isReplacement' | 'workers' | 'reloaded'
+  >;
   /** Called when the worker was told to start; what it sends the worker comes after that. */
   readonly attach: (peer: WorkerPeer) => AttachedWorker;
   /** No worker can start, as each has said. */
@@ -222,8 +225,9 @@ export class WorkerPool<Accepted extends AcceptedSocket> {
       },
       place.number,
     );
-    const { number } = place;
-    process.send({ type: 'start', number, name, workers: count, ...startMessage, ...this.#reloaded });
+    const { number, started } = place;
+    const own = { number, name, isReplacement: started > 1 };
+    process.send({ type: 'start', ...own, workers: count, ...startMessage, ...this.#reloaded });
     const worker: Worker<Accepted> = {
       process,
       attached: attach({ name, send: (message) => sendWithin(process, message) }),

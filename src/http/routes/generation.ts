@@ -1,7 +1,12 @@
 /** The handler of every route that generates: parse, generate, answer whole or as a stream. Knows no protocol by name. */
 import type { GenerationSink } from '../../core/backend.ts';
 import { ServingError, toServingError } from '../../core/errors.ts';
-import { type GenerationEvent, type GenerationResult, ResultBuilder } from '../../core/generation.ts';
+import {
+  type GenerationEvent,
+  type GenerationResult,
+  hasOwnBound,
+  ResultBuilder,
+} from '../../core/generation.ts';
 import { type QueuePosition, type RequestTrace, timingsOf } from '../../core/request-trace.ts';
 import type {
   AnswerContext,
@@ -72,12 +77,11 @@ function workOf({ requests }: ParsedGeneration, serving: Serving): ReservedWork 
         answerTokens += serving.reservedAnswerTokens(request);
       }
       // All choices have the same limits.
-      const { maxTokens, maxTokensIsDefault = false, minTokens = 0 } = first.limits;
-      const isGuess = maxTokens === undefined || maxTokensIsDefault;
+      const { minTokens = 0 } = first.limits;
       return {
         promptTokens,
         answerTokens,
-        askedAnswerTokens: isGuess ? minTokens * requests.length : undefined,
+        askedAnswerTokens: hasOwnBound(first.limits) ? undefined : minTokens * requests.length,
       };
     },
   };

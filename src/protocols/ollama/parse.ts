@@ -6,6 +6,7 @@ import type {
   Limits,
   LogprobsOptions,
   OutputFormat,
+  ReasoningEffort,
   Sampling,
 } from '../../core/generation.ts';
 import { nullableBodyReader, refuseDeepNesting } from '../body-reader.ts';
@@ -20,6 +21,11 @@ import { ChatBody, GenerateBody } from './schema.ts';
 
 const readChat = nullableBodyReader(ChatBody);
 const readGenerate = nullableBodyReader(GenerateBody);
+
+/** `max`, which the core does not tell apart, is high. */
+function effortOf(think: NonNullable<ChatBody['think']>): ReasoningEffort {
+  return think === 'max' ? 'high' : think;
+}
 
 export function parseChat(raw: unknown, { newRequestId, requireModel }: ParseContext): ParsedGeneration {
   const body = readChat(raw);
@@ -37,7 +43,7 @@ export function parseChat(raw: unknown, { newRequestId, requireModel }: ParseCon
     input: { kind: 'chat', messages: parseConversation(messages) },
     sampling: parseSampling(options),
     limits: parseLimits(options, model),
-    ...(think !== undefined && { thinking: think === 'max' ? 'high' : think }),
+    ...(think !== undefined && { thinking: effortOf(think) }),
     ...(output !== undefined && { output }),
     ...(tools !== undefined && { tools }),
     ...(logprobs !== undefined && { logprobs }),
@@ -86,7 +92,7 @@ export function parseGenerate(raw: unknown, { newRequestId, requireModel }: Pars
     input: parseInput(prompt, body),
     sampling: parseSampling(options),
     limits: parseLimits(options, model),
-    ...(think !== undefined && { thinking: think === 'max' ? 'high' : think }),
+    ...(think !== undefined && { thinking: effortOf(think) }),
     ...(output !== undefined && { output }),
     ...(logprobs !== undefined && { logprobs }),
   };

@@ -14,18 +14,16 @@ const LAST_TIME = 8.64e15;
 export function recordOf(row: SqlRow, secrets: readonly SqlRow[]): KeyRecord {
   const damaged = new Set<string>();
   /** `fallback`, which gives no right, where the value is none of those. */
-  const read = <Value>(column: string, isOne: (value: unknown) => value is Value, fallback: Value): Value => {
-    const value = row[column] ?? undefined;
-    if (isOne(value)) return value;
-    damaged.add(column);
-    return fallback;
-  };
-  const readJson = <Value>(column: string, isOne: (value: unknown) => value is Value, fallback: Value) => {
-    const value = parsed(row[column] ?? undefined);
-    if (isOne(value)) return value;
-    damaged.add(column);
-    return fallback;
-  };
+  const reader =
+    (unpacked: (value: SqlValue | undefined) => unknown) =>
+    <Value>(column: string, isOne: (value: unknown) => value is Value, fallback: Value): Value => {
+      const value = unpacked(row[column] ?? undefined);
+      if (isOne(value)) return value;
+      damaged.add(column);
+      return fallback;
+    };
+  const read = reader((value) => value);
+  const readJson = reader(parsed);
   const record: KeyRecord = {
     id: read('id', isText, String(row.id)),
     name: read('name', isText, String(row.name)),
