@@ -164,7 +164,7 @@ function decisions(callers, at) {
     ...{ rateLimit: undefined, all: none, perKey: none, perTeam: none, perAddress: none, perModel: none },
     ...{ keys: none, teams: none, models: none },
   });
-  const work = { model: 'bench', amounts: () => ({ tokens: 20, costNano: 0 }) };
+  const work = { model: 'bench', amounts: () => ({ expected: { tokens: 20, costNano: 0 } }) };
   // As of a request whose model is known: all four with an amount.
   const planned = callers.map((caller) => {
     const client = { caller, addressKey: '' };
