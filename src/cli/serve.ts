@@ -31,7 +31,7 @@ interface ServeOptions {
 export async function serve(flags: Flags, { watches, record }: ServeOptions): Promise<number> {
   const file = readConfigFile(flags);
   const { config, sources, warnings } = configOf(flags, file);
-  const configFile = configFileOf(flags);
+  let configFile = configFileOf(flags);
   const workers = workerCount(config.server.workers);
   if (watches && configFile === undefined)
     throw new ConfigError(
@@ -66,7 +66,11 @@ export async function serve(flags: Flags, { watches, record }: ServeOptions): Pr
     cacheDirectory: config.cache.directory ?? defaultCacheDirectory(),
     dataDirectory: config.data.directory ?? defaultDataDirectory(),
     processEnvironment: readEnvironment(),
-    readConfig: async () => configOf(flags, await readConfigFileAgain(configFile)),
+    readConfig: async () => {
+      // One that was made since the start counts: a restart would find it too.
+      configFile ??= configFileOf(flags);
+      return configOf(flags, await readConfigFileAgain(configFile));
+    },
     onDownloadProgress: downloadReporter({ log, terminal: process.stderr }),
     onReady,
     onFatal: (error: Error) => fail(error.message),

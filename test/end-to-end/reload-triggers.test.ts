@@ -58,6 +58,21 @@ describe('SIGHUP without a terminal', () => {
 });
 
 describe('llm-serve reload', () => {
+  test('reads an llm-serve.yaml that was not there at the start; gone again, it is missed', async () => {
+    const models = JSON.stringify([{ id: 'm', targets: [{ backend: 'scripted', model: 'm' }] }]);
+    const server = await startExecutable({ flags: ['--models', models], endsWith: onTestFinished });
+    await whenReady(server);
+    const port = ['--port', String(server.port)];
+    const file = join(server.folder, 'llm-serve.yaml');
+    writeFileSync(file, 'generation: { max_tokens: 3 }');
+    expect((await run('reload', ...port)).stdout).toContain('generation.max_tokens: 256 → 3\n');
+    expect(await tokensOf(server)).toBe(3);
+    rmSync(file);
+    const missed = await run('reload', ...port);
+    expect(missed).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('cannot be read') });
+    expect(await tokensOf(server)).toBe(3);
+  });
+
   test('prints what has changed, finds the admin key by the same configuration, and exits with 0', async () => {
     const file = fileWith(configOf(2, 'auth: { admin_keys: [admin-key-1] }'));
     const server = await start(file);

@@ -23,6 +23,8 @@ export interface Ended {
 
 export interface Executable extends RunningServer {
   readonly pid: number;
+  /** Where it runs. */
+  readonly folder: string;
   signal(signal: NodeJS.Signals): void;
   /** Closes the reading end of its standard output. */
   stopReading(): void;
@@ -48,6 +50,7 @@ export async function startExecutable(options: ExecutableOptions): Promise<Execu
     url,
     port,
     pid: run.pid,
+    folder: run.folder,
     logs: () => run.lines.all,
     logged: (fits) => run.logged(fits),
     requestLine: (requestId) => run.lines.ofRequest(requestId, run.ended),
@@ -95,7 +98,7 @@ class Run {
   readonly lines = new LogLines();
   readonly ended: Promise<Ended>;
   readonly #child: ChildProcess;
-  readonly #folder = mkdtempSync(join(tmpdir(), 'llm-serve-test-'));
+  readonly folder = mkdtempSync(join(tmpdir(), 'llm-serve-test-'));
   #stdout = '';
   #stderr = '';
   #unread = '';
@@ -104,10 +107,10 @@ class Run {
     args: readonly string[],
     { configFile, environment, endsWith, input, program = EXECUTABLE }: CommandOptions,
   ) {
-    if (configFile !== undefined) writeFileSync(join(this.#folder, 'llm-serve.yaml'), configFile);
+    if (configFile !== undefined) writeFileSync(join(this.folder, 'llm-serve.yaml'), configFile);
     this.#child = spawn(process.execPath, [program, ...args], {
-      cwd: this.#folder,
-      env: { ...cleanEnvironment(this.#folder), ...environment },
+      cwd: this.folder,
+      env: { ...cleanEnvironment(this.folder), ...environment },
       stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     });
     this.#child.stdin?.end(input);
@@ -117,7 +120,7 @@ class Run {
     });
     this.ended = new Promise((resolve) => {
       this.#child.once('close', (code, signal) => {
-        rmSync(this.#folder, { recursive: true, force: true });
+        rmSync(this.folder, { recursive: true, force: true });
         resolve({ exitCode: code ?? signal ?? 'SIGKILL', stdout: this.#stdout, stderr: this.#stderr });
       });
     });
