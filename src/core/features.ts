@@ -88,6 +88,14 @@ export const FEATURES = {
   'top-k': sampling('topK', 'top_k'),
   'min-p': sampling('minP', 'min_p'),
   'repeat-penalty': sampling('repeatPenalty', 'repeat_penalty'),
+  'repeat-last-n': samplingBeyond('repeatLastN', 'repeat_last_n', 64),
+  'typical-p': samplingBeyond('typicalP', 'typical_p', 1),
+  mirostat: {
+    ...sampling('mirostat', 'mirostat'),
+    askedBy: ({ sampling: { mirostat } }) => (mirostat?.mode ? 'mirostat' : undefined),
+  },
+  /** Without an effect where a context is never shifted. */
+  'keep-tokens': { ...limit('keepTokens', 'num_keep'), optional: true },
   'stop-tokens': limit('stopTokens', 'stop_token_ids'),
   'min-tokens': limit('minTokens', 'min_tokens'),
   'ignore-eos': limit('ignoreEos', 'ignore_eos'),
@@ -232,7 +240,16 @@ function sampling(name: keyof Sampling, field: string) {
   };
 }
 
-function limit(name: 'stopTokens' | 'minTokens' | 'ignoreEos', field: string) {
+/** `usual`: the value that it has everywhere where nobody sets it. */
+function samplingBeyond(name: 'repeatLastN' | 'typicalP', field: string, usual: number) {
+  return {
+    ...sampling(name, field),
+    askedBy: ({ sampling: { [name]: value = usual } }: GenerationRequest) =>
+      value === usual ? undefined : field,
+  };
+}
+
+function limit(name: 'stopTokens' | 'minTokens' | 'ignoreEos' | 'keepTokens', field: string) {
   return {
     askedBy: (request: GenerationRequest) => (request.limits[name] === undefined ? undefined : field),
     without: (request: GenerationRequest): GenerationRequest => {

@@ -56,10 +56,23 @@ export interface Sampling {
   readonly presencePenalty?: number;
   readonly frequencyPenalty?: number;
   readonly repeatPenalty?: number;
+  /** Penalties look back at so many tokens: 0 none, -1 the whole context. */
+  readonly repeatLastN?: number;
+  /** Locally typical sampling; 1 is off. */
+  readonly typicalP?: number;
+  readonly mirostat?: Mirostat;
   /** Added to the logits of tokens; -100 rules a token out. */
   readonly logitBias?: readonly TokenBias[];
   /** Texts that never occur in an answer: after all tokens of one but its last, the last is ruled out. */
   readonly badWords?: readonly string[];
+}
+
+/** Sampling that steers towards a target entropy instead of cutting by `topK` and `topP`. */
+export interface Mirostat {
+  /** 0 is off; absent: the model's own. */
+  readonly mode?: 0 | 1 | 2;
+  readonly tau?: number;
+  readonly eta?: number;
 }
 
 export interface TokenBias {
@@ -79,6 +92,8 @@ export interface Limits {
   readonly stopTokens?: readonly number[];
   /** The model does not end its turn before that many completion tokens. */
   readonly minTokens?: number;
+  /** Tokens at the beginning that stay where a server shifts the context; -1: the whole prompt. */
+  readonly keepTokens?: number;
   /** The model never ends its turn: the answer ends by a stop string or its length. */
   readonly ignoreEos?: true;
 }

@@ -34,7 +34,7 @@ export const tokenFields = {
 /** Protocols add fields of their own. */
 type MutableSampling = { -readonly [Name in keyof Sampling]: Sampling[Name] };
 
-type NumberName = Exclude<keyof Sampling, 'logitBias' | 'badWords'>;
+type NumberName = Exclude<keyof Sampling, 'logitBias' | 'badWords' | 'mirostat'>;
 
 /** `fields`: field of the body → sampling field with the same value. */
 export function samplingReader<Field extends string>(fields: Readonly<Record<Field, NumberName>>) {

@@ -46,12 +46,15 @@ export const GPU_NAMES: Readonly<Record<GpuKind, string>> = {
 export type ChatTemplateName = 'file' | 'chatml';
 
 type OptionalSampling = 'seed' | 'logitBias' | 'badWords';
+/** Refused before, where they would change anything. */
+type UnsupportedSampling = 'repeatLastN' | 'typicalP' | 'mirostat';
 
 export interface EngineGenerationRequest {
   readonly id: number;
   readonly input: GenerationInput;
   /** Complete, but for the fields that name tokens. An absent seed is a random one. */
-  readonly sampling: Required<Omit<Sampling, OptionalSampling>> & Pick<Sampling, OptionalSampling>;
+  readonly sampling: Required<Omit<Sampling, OptionalSampling | UnsupportedSampling>> &
+    Pick<Sampling, OptionalSampling>;
   readonly limits: Limits;
   /** Absent: the template's own default. */
   readonly thinking?: ReasoningEffort;

@@ -43,7 +43,7 @@ import {
   logprobsUnsupported,
   responseError,
 } from './errors.ts';
-import { ModelPresence, ModelProbe, supportsShift } from './probe.ts';
+import { ModelPresence, ModelProbe, supportsMirostat, supportsShift } from './probe.ts';
 import {
   callIdsOf,
   embedCall,
@@ -115,6 +115,9 @@ const SUPPORTED: readonly Feature[] = [
   'top-k',
   'min-p',
   'repeat-penalty',
+  'repeat-last-n',
+  'typical-p',
+  'keep-tokens',
   // If the model itself supports them (capabilities.ts).
   'tools',
   'tool-messages',
@@ -123,6 +126,8 @@ const SUPPORTED: readonly Feature[] = [
   // Old releases ignore them, which their answers reveal.
   'logprobs',
 ];
+
+const SUPPORTED_WITH_MIROSTAT: readonly Feature[] = [...SUPPORTED, 'mirostat'];
 
 const INSTALLED: ReadonlySet<TargetState> = new Set(['ready', 'unloaded']);
 
@@ -212,7 +217,10 @@ export class OllamaBackend implements Backend {
     // What the model lacks is reported first: without tools, for example, a format may be used.
     const { known } = this.#capabilities;
     if (known !== undefined) rejectUnsupported(request, known);
-    refuseUnsupported(request, { backend: 'ollama', supports: SUPPORTED });
+    const { version } = this.#modelProbe;
+    const sendsMirostat = supportsMirostat(version);
+    const supports = sendsMirostat ? SUPPORTED_WITH_MIROSTAT : SUPPORTED;
+    refuseUnsupported(request, { backend: 'ollama', supports });
     if (request.logprobs && this.#capabilities.ignoresLogprobs) throw logprobsUnsupported();
     const capabilities = dependsOnCapabilities(request)
       ? await this.#capabilities.learn(generation.signal)
@@ -222,7 +230,8 @@ export class OllamaBackend implements Backend {
     const think = supportsThinking(capabilities) ? request.thinking : undefined;
     const { path, body } = generateCall(request, this.#settings, {
       think,
-      sendsShift: supportsShift(this.#modelProbe.version),
+      sendsShift: supportsShift(version),
+      sendsMirostat,
       contextSize: this.#contextSize,
     });
     const exchange = await this.#upstream.open({ method: 'POST', path, body, along }, (held) =>

@@ -265,5 +265,15 @@ function parseVersion(version: string | undefined): ServerVersion {
  * only the end of an answer that exceeds the context differs.
  */
 export function supportsShift(version: ServerVersion): boolean {
-  return version !== undefined && version.major === 0 && version.minor < 30;
+  return isBefore(version, 30);
+}
+
+/** Whether the release has the sampler `mirostat`. Since 0.7 it silently ignores those options. */
+export function supportsMirostat(version: ServerVersion): boolean {
+  return isBefore(version, 7);
+}
+
+/** Before 0.`minor`; an unknown release is not. */
+function isBefore(version: ServerVersion, minor: number): boolean {
+  return version !== undefined && version.major === 0 && version.minor < minor;
 }

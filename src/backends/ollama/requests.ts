@@ -10,6 +10,7 @@ import type {
   Message,
   OutputFormat,
   ReasoningEffort,
+  Sampling,
   Tool,
   ToolCall,
 } from '../../core/generation.ts';
@@ -33,6 +34,8 @@ interface ServerFacts {
   readonly think: ReasoningEffort | undefined;
   /** `shift` does not make this release reload the model. */
   readonly sendsShift: boolean;
+  /** This release does not ignore it. */
+  readonly sendsMirostat: boolean;
   /** Tokens of the slot, if known. */
   readonly contextSize: number | undefined;
 }
@@ -42,7 +45,7 @@ const NO_PARAMETERS = { type: 'object', properties: {} };
 export function generateCall(
   request: GenerationRequest,
   settings: ModelSettings,
-  { think, sendsShift, contextSize }: ServerFacts,
+  { think, sendsShift, sendsMirostat, contextSize }: ServerFacts,
 ): OllamaCall {
   const { input } = request;
   const shared = {
@@ -55,7 +58,10 @@ export function generateCall(
     ...(think === undefined ? {} : { think }),
     ...formatOf(request.output),
     ...(request.logprobs && { logprobs: true, top_logprobs: request.logprobs.top }),
-    options: optionsOf(request, settings, contextSize),
+    options: {
+      ...optionsOf(request, settings, contextSize),
+      ...(sendsMirostat && mirostatOptions(request.sampling)),
+    },
   };
   if (input.kind === 'chat') {
     const body = Object.assign(shared, { messages: chatMessages(input.messages) }, toolsOf(request));
@@ -129,8 +135,15 @@ function optionsOf(
     presence_penalty: sampling.presencePenalty,
     frequency_penalty: sampling.frequencyPenalty,
     repeat_penalty: sampling.repeatPenalty,
+    repeat_last_n: sampling.repeatLastN,
+    typical_p: sampling.typicalP,
+    num_keep: limits.keepTokens,
     stop: limits.stop.length === 0 ? undefined : limits.stop,
   };
+}
+
+function mirostatOptions({ mirostat = {} }: Sampling): Readonly<Record<string, unknown>> {
+  return { mirostat: mirostat.mode, mirostat_tau: mirostat.tau, mirostat_eta: mirostat.eta };
 }
 
 function smaller(one: number | undefined, other: number | undefined): number | undefined {

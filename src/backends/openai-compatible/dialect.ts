@@ -18,6 +18,11 @@ export interface Dialect {
   readonly topK?: string;
   readonly minP?: string;
   readonly repeatPenalty?: string;
+  readonly repeatLastN?: string;
+  readonly typicalP?: string;
+  readonly mirostat?: { readonly mode: string; readonly tau: string; readonly eta: string };
+  /** How much of a prompt stays where the context is shifted. */
+  readonly keepTokens?: string;
   /** Features of a request, beyond text, that the server supports. */
   readonly supports: readonly Feature[];
   /** Chat templates take `enable_thinking`. */
@@ -108,7 +113,11 @@ export const DIALECTS: Readonly<Record<Flavor, Dialect>> = {
     topK: 'top_k',
     minP: 'min_p',
     repeatPenalty: 'repeat_penalty',
-    supports: LOCAL_FEATURES,
+    repeatLastN: 'repeat_last_n',
+    typicalP: 'typical_p',
+    mirostat: { mode: 'mirostat', tau: 'mirostat_tau', eta: 'mirostat_eta' },
+    keepTokens: 'n_keep',
+    supports: [...LOCAL_FEATURES, 'repeat-last-n', 'typical-p', 'mirostat', 'keep-tokens'],
     templateSwitch: true,
     reasoningFields: ['reasoning_content'],
     // It reads an object there as "auto".

@@ -75,7 +75,7 @@ export function generateCall(request: GenerationRequest, options: BodyOptions): 
     deliveryFields(options),
     samplingFields(sampling, dialect),
     biasFields(sampling, options.vocabularySize),
-    limitFields(limits),
+    limitFields(limits, dialect),
     logprobFields(request, dialect),
   );
   if (input.kind === 'chat') {
@@ -127,12 +127,16 @@ function completionLimit({ maxTokens, contextSize, dialect }: BodyOptions): Fiel
   return {};
 }
 
-function limitFields({ stop, stopTokens, minTokens, ignoreEos }: Limits): Fields {
+function limitFields(
+  { stop, stopTokens, minTokens, ignoreEos, keepTokens }: Limits,
+  dialect: Dialect,
+): Fields {
   return {
     ...(stop.length > 0 && { stop }),
     ...(stopTokens !== undefined && { stop_token_ids: stopTokens }),
     ...(minTokens !== undefined && { min_tokens: minTokens }),
     ...(ignoreEos && { ignore_eos: true }),
+    ...(keepTokens !== undefined && dialect.keepTokens && { [dialect.keepTokens]: keepTokens }),
   };
 }
 
@@ -150,6 +154,11 @@ function samplingFields(sampling: Sampling, dialect: Dialect): Fields {
   set(dialect.topK, sampling.topK);
   set(dialect.minP, sampling.minP);
   set(dialect.repeatPenalty, sampling.repeatPenalty);
+  set(dialect.repeatLastN, sampling.repeatLastN);
+  set(dialect.typicalP, sampling.typicalP);
+  set(dialect.mirostat?.mode, sampling.mirostat?.mode);
+  set(dialect.mirostat?.tau, sampling.mirostat?.tau);
+  set(dialect.mirostat?.eta, sampling.mirostat?.eta);
   return sampling.badWords === undefined ? fields : { ...fields, bad_words: sampling.badWords };
 }
 

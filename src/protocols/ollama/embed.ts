@@ -18,7 +18,10 @@ const texts = Type.Array(Type.String({ minLength: 1 }), { maxItems: MAX_INPUTS }
 const shared = {
   model: Type.Optional(Type.String({ description: 'Default: default_model.' })),
   options: Type.Optional(
-    Type.Object({}, { additionalProperties: true, description: 'Ignored: none of them concerns vectors.' }),
+    Type.Record(Type.String(), Type.Unknown(), {
+      description:
+        'None of them concerns vectors. X-Dropped-Parameters names those that other routes of this API drop.',
+    }),
   ),
   keep_alive: keepAlive,
 };

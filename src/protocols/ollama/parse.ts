@@ -5,6 +5,7 @@ import type {
   GenerationRequest,
   Limits,
   LogprobsOptions,
+  Mirostat,
   OutputFormat,
   ReasoningEffort,
   Sampling,
@@ -32,7 +33,6 @@ export function parseChat(raw: unknown, { newRequestId, requireModel }: ParseCon
   const { model: name = '', messages = [], options = {}, think } = body;
   const model = findNamed(name, requireModel);
   const style = { format: CHAT_FORMAT, model: name || model.id };
-  rejectUnsupportedOptions(options);
   const tools = parseTools(body.tools);
   const output = parseOutput(body.format);
   const logprobs = parseLogprobs(body);
@@ -82,7 +82,6 @@ export function parseGenerate(raw: unknown, { newRequestId, requireModel }: Pars
     if (body[field as keyof typeof REJECTED_FIELDS]?.length)
       throw unsupported(field, 'this server', { advice });
   }
-  rejectUnsupportedOptions(options);
   const output = parseOutput(body.format);
   const logprobs = parseLogprobs(body);
   if (prompt === '') return loadOnlyAnswer(style, body);
@@ -149,46 +148,44 @@ function asksToUnload(keepAlive: number | string | undefined): boolean {
   return keepAlive === 0 || /^[+-]?0+(\.0*)?(ns|us|µs|ms|s|m|h)?$/.test(String(keepAlive ?? ''));
 }
 
+/** What the configuration decides for all clients: with another value Ollama would load the model anew. */
+const RUNNER_OPTIONS = [
+  'num_ctx',
+  'num_batch',
+  'num_gpu',
+  'main_gpu',
+  'num_thread',
+  'use_mmap',
+  'draft_num_predict',
+] as const;
+
+/** Options that Ollama had before 0.5.5 and ignores since, with their default. */
+const FORMER_OPTIONS: Readonly<Record<string, unknown>> = { tfs_z: 1, penalize_newline: true };
+
 /** Fields that are accepted and have no effect, as X-Dropped-Parameters names them. */
 export function droppedFields({
   keep_alive,
   options = {},
 }: {
   readonly keep_alive?: number | string;
-  readonly options?: { readonly num_ctx?: number };
+  readonly options?: Readonly<Record<string, unknown>>;
 }): { dropped?: readonly string[] } {
-  const dropped = [
+  const former = Object.entries(FORMER_OPTIONS).flatMap(([name, usual]) =>
+    options[name] === usual ? [] : name,
+  );
+  const dropped = [...RUNNER_OPTIONS, ...former].filter((name) => options[name] !== undefined);
+  const fields = [
     ...(keep_alive === undefined ? [] : ['keep_alive']),
-    ...(options.num_ctx === undefined ? [] : ['options.num_ctx']),
+    ...dropped.map((name) => `options.${name}`),
   ];
-  return dropped.length === 0 ? {} : { dropped };
+  return fields.length === 0 ? {} : { dropped: fields };
 }
 
 type Options = NonNullable<ChatBody['options']>;
 
-/**
- * Options that no backend has, with the only value they may have: their default. `mirostat_tau` and `mirostat_eta` mean nothing
- * without mirostat, and `num_keep` nothing where a context is never shifted.
- */
-const FIXED_OPTIONS: Readonly<Record<string, unknown>> = {
-  repeat_last_n: 64,
-  mirostat: 0,
-  tfs_z: 1,
-  typical_p: 1,
-  penalize_newline: true,
-};
-
-function rejectUnsupportedOptions(options: Options): void {
-  const given: Readonly<Record<string, unknown>> = options;
-  for (const [name, usual] of Object.entries(FIXED_OPTIONS)) {
-    if (given[name] === undefined || given[name] === usual) continue;
-    throw unsupported(`options.${name}`, 'this server', { advice: `Remove it: it is always ${usual}.` });
-  }
-}
-
 function parseSampling(options: Options): Sampling {
   const { temperature, top_p, top_k, min_p, seed } = options;
-  const { repeat_penalty, presence_penalty, frequency_penalty } = options;
+  const { repeat_penalty, repeat_last_n, presence_penalty, frequency_penalty, typical_p } = options;
   return withinCore({
     ...(temperature !== undefined && { temperature }),
     ...(top_p !== undefined && { topP: top_p }),
@@ -198,14 +195,29 @@ function parseSampling(options: Options): Sampling {
     ...(presence_penalty !== undefined && { presencePenalty: presence_penalty }),
     ...(frequency_penalty !== undefined && { frequencyPenalty: frequency_penalty }),
     ...(repeat_penalty !== undefined && { repeatPenalty: repeat_penalty }),
+    ...(repeat_last_n !== undefined && { repeatLastN: repeat_last_n }),
+    ...(typical_p !== undefined && { typicalP: typical_p }),
+    ...parseMirostat(options),
   });
 }
 
+function parseMirostat({ mirostat: mode, mirostat_tau: tau, mirostat_eta: eta }: Options): {
+  mirostat?: Mirostat;
+} {
+  const mirostat = {
+    ...(mode !== undefined && { mode }),
+    ...(tau !== undefined && { tau }),
+    ...(eta !== undefined && { eta }),
+  };
+  return Object.keys(mirostat).length === 0 ? {} : { mirostat };
+}
+
 /** No number, 0 and below: there is no limit but the context. */
-function parseLimits({ num_predict, stop = [] }: Options, { contextSize }: FoundModel): Limits {
+function parseLimits({ num_predict, num_keep, stop = [] }: Options, { contextSize }: FoundModel): Limits {
   const isLimit = num_predict !== undefined && num_predict > 0;
   return {
     ...(isLimit && { maxTokens: Math.min(num_predict, contextSize ?? num_predict) }),
+    ...(num_keep !== undefined && { keepTokens: num_keep }),
     stop: typeof stop === 'string' ? [stop] : stop,
   };
 }

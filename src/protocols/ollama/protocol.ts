@@ -19,6 +19,10 @@ const OPTION_NAMES: FieldNames = {
   presence_penalty: 'options.presence_penalty',
   frequency_penalty: 'options.frequency_penalty',
   repeat_penalty: 'options.repeat_penalty',
+  repeat_last_n: 'options.repeat_last_n',
+  typical_p: 'options.typical_p',
+  mirostat: 'options.mirostat',
+  num_keep: 'options.num_keep',
   stop: 'options.stop',
   max_tokens: 'options.num_predict',
 };

@@ -17,8 +17,29 @@ const options = Type.Object(
       Type.Integer({ description: '-1: a new one each time. Others are folded into 0 to 2147483647.' }),
     ),
     repeat_penalty: Type.Optional(Type.Number({ exclusiveMinimum: 0 })),
+    repeat_last_n: Type.Optional(
+      Type.Integer({
+        minimum: -1,
+        maximum: MAX_INTEGER,
+        description: 'Penalties look back at so many tokens: 0 none, -1 the whole context.',
+      }),
+    ),
     presence_penalty: Type.Optional(Type.Number({ minimum: -2, maximum: 2 })),
     frequency_penalty: Type.Optional(Type.Number({ minimum: -2, maximum: 2 })),
+    typical_p: Type.Optional(Type.Number({ minimum: 0, maximum: 1, description: '1 switches it off.' })),
+    mirostat: Type.Optional(
+      Type.Enum([0, 1, 2], { description: '0 switches it off. Ollama has it up to release 0.6.' }),
+    ),
+    mirostat_tau: Type.Optional(Type.Number({ minimum: 0 })),
+    mirostat_eta: Type.Optional(Type.Number({ minimum: 0 })),
+    num_keep: Type.Optional(
+      Type.Integer({
+        minimum: -1,
+        maximum: MAX_INTEGER,
+        description:
+          'Tokens that stay where the model’s server shifts the context. Dropped where it does not, and X-Dropped-Parameters names it.',
+      }),
+    ),
     num_predict: Type.Optional(
       Type.Integer({
         minimum: -2,
@@ -42,8 +63,10 @@ const options = Type.Object(
   {
     additionalProperties: true,
     description:
-      'Options of the runner (num_gpu, num_thread, use_mmap …) are ignored: the configuration decides them. ' +
-      'repeat_last_n, mirostat, tfs_z, typical_p and penalize_newline are rejected unless they have their default.',
+      'Options of the runner (num_batch, num_gpu, main_gpu, num_thread, use_mmap, draft_num_predict) are dropped, as the model’s ' +
+      'server decides them for all clients; so are tfs_z and penalize_newline, which Ollama itself has no more. X-Dropped-Parameters ' +
+      'names them. repeat_last_n, typical_p and mirostat are rejected where the backend does not support them, unless they have ' +
+      'their default. Unknown options are ignored, as Ollama does.',
   },
 );
 

@@ -33,6 +33,10 @@ describe('unsupported features', () => {
     ['tool-messages', 'messages[1].role', chat(answered)],
     ['logprobs', 'logprobs', textRequest('hi', { logprobs: { top: 0 } })],
     ['logit-bias', 'logit_bias', textRequest('hi', { sampling: { logitBias: [] } })],
+    ['repeat-last-n', 'repeat_last_n', textRequest('hi', { sampling: { repeatLastN: 0 } })],
+    ['typical-p', 'typical_p', textRequest('hi', { sampling: { typicalP: 0.7 } })],
+    ['mirostat', 'mirostat', textRequest('hi', { sampling: { mirostat: { mode: 1 } } })],
+    ['keep-tokens', 'num_keep', textRequest('hi', { limits: { keepTokens: 24, stop: [] } })],
   ] as const)('%s is refused as %s where it is not passed on', (feature, param, request) => {
     expect(refusalOf(request)).toMatchObject({
       code: 'unsupported_parameter',
@@ -47,6 +51,17 @@ describe('unsupported features', () => {
       refusalOf(chat({ role: 'assistant', content: 'hm' }, { role: 'user', content: 'hi' })),
     ).toBeUndefined();
     expect(refusalOf(textRequest('hi'))).toBeUndefined();
+  });
+
+  it('a setting at the value that it has where nobody sets it is refused by nobody', () => {
+    const sampling = { repeatLastN: 64, typicalP: 1, mirostat: { mode: 0, tau: 3 } } as const;
+    expect(refusalOf(textRequest('hi', { sampling }))).toBeUndefined();
+    expect(refusalOf(textRequest('hi', { sampling: { mirostat: { eta: 0.1 } } }))).toBeUndefined();
+  });
+
+  it('what is kept of a prompt is dropped where no context is shifted, also under strict compatibility', () => {
+    const request = textRequest('hi', { limits: { keepTokens: 24, stop: ['a'] } });
+    expect(withoutField(request, 'num_keep', 'optional')?.limits).toEqual({ stop: ['a'] });
   });
 
   it('a format is refused beside tools that may be called, where the two cannot go together', () => {

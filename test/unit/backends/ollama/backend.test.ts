@@ -64,8 +64,10 @@ describe('ollama backend', () => {
             presencePenalty: 1,
             frequencyPenalty: -1,
             repeatPenalty: 1.1,
+            repeatLastN: -1,
+            typicalP: 0.7,
           },
-          limits: { maxTokens: 4, stop: ['END'] },
+          limits: { maxTokens: 4, keepTokens: 24, stop: ['END'] },
         }),
       );
       expect(standIn.seen().at(-1)).toMatchObject({
@@ -88,6 +90,9 @@ describe('ollama backend', () => {
             presence_penalty: 1,
             frequency_penalty: -1,
             repeat_penalty: 1.1,
+            repeat_last_n: -1,
+            typical_p: 0.7,
+            num_keep: 24,
             stop: ['END'],
           },
         },
@@ -134,6 +139,34 @@ describe('ollama backend', () => {
       await generateAll(backend, chatRequest('hello', { extras: { vllm_xargs: { a: 1 } } }));
       expect(standIn.seen().at(-1)?.body).not.toHaveProperty('vllm_xargs');
     });
+  });
+
+  describe('mirostat', () => {
+    const mirostat = { mode: 2, tau: 3, eta: 0.2 } as const;
+
+    it.each(['0.5.1', '0.6.8'])('is passed on to release %s, which has it', async (toldVersion) => {
+      const { standIn, backend } = await runningOllama({ toldVersion });
+      await backend.probe({ signal: neverAborted() });
+      await generateAll(backend, chatRequest('hello', { sampling: { mirostat } }));
+      const options = { mirostat: 2, mirostat_tau: 3, mirostat_eta: 0.2 };
+      expect(seenAt(standIn, '/api/chat')[0]?.body.options).toMatchObject(options);
+    });
+
+    it.each(['0.7.0', '0.17.4', '1.0.0', '', false] as const)(
+      'is refused where release %j would silently ignore it, or might; switched off it is not sent',
+      async (toldVersion) => {
+        const { standIn, backend } = await runningOllama({ toldVersion });
+        await backend.probe({ signal: neverAborted() });
+        const { error } = await generateAll(backend, chatRequest('hello', { sampling: { mirostat } }));
+        expect(error).toMatchObject({ code: 'unsupported_parameter', param: 'mirostat' });
+        const off = { mirostat: { mode: 0, tau: 3 } } as const;
+        expect((await generateAll(backend, chatRequest('hello', { sampling: off }))).error).toBeUndefined();
+        const [request, ...others] = seenAt(standIn, '/api/chat');
+        expect(others).toEqual([]);
+        for (const name of ['mirostat', 'mirostat_tau'])
+          expect(request?.body.options).not.toHaveProperty(name);
+      },
+    );
   });
 
   describe('thinking', () => {

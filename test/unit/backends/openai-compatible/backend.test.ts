@@ -84,7 +84,10 @@ describe('requests', () => {
     ['top_k', { topK: 5 }],
     ['min_p', { minP: 0.1 }],
     ['repeat_penalty', { repeatPenalty: 1.1 }],
-  ])('refuses %s by name where the server is not known to take it', async (param, sampling) => {
+    ['repeat_last_n', { repeatLastN: 33 }],
+    ['typical_p', { typicalP: 0.7 }],
+    ['mirostat', { mirostat: { mode: 2 } }],
+  ] as const)('refuses %s by name where the server is not known to take it', async (param, sampling) => {
     const { standIn, backend } = await start({ server: 'generic' });
     const { error } = await generateAll(backend, chatRequest('hello', { sampling }));
     expect(error).toMatchObject({ code: 'unsupported_parameter', param });

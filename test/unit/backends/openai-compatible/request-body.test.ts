@@ -225,6 +225,21 @@ describe('log-probabilities and limits', () => {
     ['llama-server', textRequest('hi', { logprobs: { top: 3 } }), { n_probs: 3 }],
     ['vllm', chatRequest('hi', { limits: { stop: [], minTokens: 2 } }), { min_tokens: 2 }],
     ['llama-server', chatRequest('hi', { limits: { stop: [], ignoreEos: true } }), { ignore_eos: true }],
+    [
+      'llama-server',
+      chatRequest('hi', {
+        sampling: { repeatLastN: 33, typicalP: 0.7, mirostat: { mode: 2, tau: 3, eta: 0.2 } },
+        limits: { stop: [], keepTokens: 24 },
+      }),
+      {
+        repeat_last_n: 33,
+        typical_p: 0.7,
+        mirostat: 2,
+        mirostat_tau: 3,
+        mirostat_eta: 0.2,
+        n_keep: 24,
+      },
+    ],
   ] as const)('%s is asked by its own fields', (flavor, request, fields) => {
     expect(bodyOf(flavor, request)).toMatchObject(fields);
     expect(bodyOf(flavor, request)).not.toHaveProperty('n');

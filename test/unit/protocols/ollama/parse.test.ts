@@ -145,14 +145,14 @@ describe('without a prompt', () => {
   });
 
   it('what is wrong is refused all the same', () => {
-    expect(refusalWith(chatRoute, { model: 'm', options: { mirostat: 1 } }).param).toBe('options.mirostat');
+    expect(refusalWith(chatRoute, { model: 'm', options: { mirostat: 3 } }).param).toBe('options.mirostat');
   });
 });
 
 describe('fields without effect', () => {
   it('is named as dropped', () => {
-    const body = { keep_alive: '5m', options: { num_ctx: 8192, num_gpu: 99 } };
-    const dropped = ['keep_alive', 'options.num_ctx'];
+    const body = { keep_alive: '5m', options: { num_ctx: 8192, num_gpu: 99, nobody_knows: 1 } };
+    const dropped = ['keep_alive', 'options.num_ctx', 'options.num_gpu'];
     expect(chat(body).dropped).toEqual(dropped);
     expect(generate(body).dropped).toEqual(dropped);
     expect(embedRoute.parse({ model: 'm', input: 'hi', ...body }, contextOf()).dropped).toEqual(dropped);
@@ -161,8 +161,23 @@ describe('fields without effect', () => {
     );
   });
 
+  it.each([
+    ['tfs_z', 0.5, 1],
+    ['penalize_newline', false, true],
+  ])('is named where Ollama itself has it no more and it is not at its default: %s', (name, value, usual) => {
+    const { request, dropped } = chat({ options: { [name]: value } });
+    expect(dropped).toEqual([`options.${name}`]);
+    expect(request).toEqual(chat({}).request);
+    expect(chat({ options: { [name]: usual } })).not.toHaveProperty('dropped');
+  });
+
   it('is not named where it is not said', () => {
-    for (const parsed of [chat({ options: { seed: 1 } }), generate({ keep_alive: null })])
+    const unknown = { nobody_knows: 1 };
+    for (const parsed of [
+      chat({ options: { seed: 1 } }),
+      generate({ keep_alive: null }),
+      chat({ options: unknown }),
+    ])
       expect(parsed).not.toHaveProperty('dropped');
   });
 });
@@ -178,6 +193,12 @@ describe('options', () => {
       presence_penalty: 1,
       frequency_penalty: -1,
       repeat_penalty: 1.1,
+      repeat_last_n: 33,
+      typical_p: 0.7,
+      mirostat: 2,
+      mirostat_tau: 3,
+      mirostat_eta: 0.2,
+      num_keep: 24,
       num_predict: 12,
       stop: ['a', 'b'],
     };
@@ -191,8 +212,11 @@ describe('options', () => {
       presencePenalty: 1,
       frequencyPenalty: -1,
       repeatPenalty: 1.1,
+      repeatLastN: 33,
+      typicalP: 0.7,
+      mirostat: { mode: 2, tau: 3, eta: 0.2 },
     });
-    expect(limits).toEqual({ maxTokens: 12, stop: ['a', 'b'] });
+    expect(limits).toEqual({ maxTokens: 12, keepTokens: 24, stop: ['a', 'b'] });
   });
 
   it('have values that switch something off', () => {
@@ -215,28 +239,14 @@ describe('options', () => {
   it.each([
     { num_gpu: 99 },
     { num_thread: 'many' },
-    { num_keep: 5 },
     { use_mmap: false },
-    { mirostat: 0, mirostat_tau: 3, repeat_last_n: 64, tfs_z: 1, typical_p: 1, penalize_newline: true },
+    { tfs_z: 1, penalize_newline: true },
     { num_ctx: 1000 },
     { num_ctx: 512 },
     { num_ctx: 100_000 },
     { nobody_knows: 1 },
   ])('that change nothing here are taken: %j', (options) => {
     expect(chat({ options }).request).toEqual(chat({}).request);
-  });
-
-  it.each([
-    ['mirostat', 2],
-    ['repeat_last_n', -1],
-    ['tfs_z', 0.5],
-    ['typical_p', 0.5],
-    ['penalize_newline', false],
-  ])('that would change the answer and cannot be had are refused: %s', (name, value) => {
-    expect(chatRefusal({ options: { [name]: value } })).toMatchObject({
-      code: 'unsupported_parameter',
-      param: `options.${name}`,
-    });
   });
 
   it.each([
@@ -248,6 +258,11 @@ describe('options', () => {
     ['num_predict', Number.POSITIVE_INFINITY],
     ['stop', ['']],
     ['num_ctx', 0],
+    ['repeat_last_n', -2],
+    ['typical_p', 2],
+    ['mirostat', 3],
+    ['mirostat_tau', -1],
+    ['num_keep', 'all'],
   ])('of a wrong type or beyond their range are refused: %s', (name, value) => {
     const { code, param } = chatRefusal({ options: { [name]: value } });
     expect({ code, param: param?.replace(/\[0\]$/, '') }).toEqual({
