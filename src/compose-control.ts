@@ -241,6 +241,7 @@ function attach(
       switch (message.type) {
         case 'decide':
         case 'peek':
+        case 'running':
         case 'settle':
         case 'unchanged':
           return limited.receive(message);

@@ -148,10 +148,10 @@ export class LimitGate implements RefusalObserver {
     if (second === undefined) return;
     this.#running.ended(second);
     const requests = error === undefined || isCounted(error) ? 1 : 0;
-    this.#settle(second, (rule, index) => {
+    this.#settle(second, (rule) => {
       if (rule.span.kind === 'now') return 0;
       if (rule.counts === 'requests') return requests;
-      return Math.max(0, this.#usedOf(rule, tries) - (second.outgrown?.[index] ?? 0));
+      return this.#usedOf(rule, tries);
     });
   }
 
@@ -317,7 +317,7 @@ export class LimitGate implements RefusalObserver {
   ): CountedCharges {
     if (admission !== undefined) {
       for (const scope of scopes) this.#options.onDecision(scope, 'allowed');
-      const settlement = { isSettled: false, outgrown: undefined, runsAt: undefined };
+      const settlement = { isSettled: false, runsAt: undefined };
       return { rules, charges, scopes, states, admission, ...settlement };
     }
     const refusal = { rules, charges, scopes, states, isGuess };
@@ -329,7 +329,7 @@ export class LimitGate implements RefusalObserver {
     throw refusalOf(refusal, this.#options.settings.currency);
   }
 
-  #settle(counted: CountedCharges, amountOf: (rule: LimitRule, index: number) => number): void {
+  #settle(counted: CountedCharges, amountOf: (rule: LimitRule) => number): void {
     if (counted.isSettled) return;
     counted.isSettled = true;
     this.#options.store.settle(counted.admission, counted.rules.map(amountOf));

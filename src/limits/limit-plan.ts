@@ -78,8 +78,6 @@ export interface DecidedCharges extends PlannedCharges {
 export interface CountedCharges extends DecidedCharges {
   readonly admission: LimitAdmission;
   isSettled: boolean;
-  /** Of each charge: what was used beyond its amount, and is counted already. */
-  outgrown: number[] | undefined;
   /** Its place among those that run. */
   runsAt: number | undefined;
 }

@@ -96,6 +96,12 @@ export interface LimitAdmission {
   readonly charges: readonly Charge[];
 }
 
+/** What a request that was admitted has used so far, in the order of its charges. */
+export interface UsedSoFar {
+  readonly admission: LimitAdmission;
+  readonly amounts: readonly number[];
+}
+
 /** A decision that is not known here yet, and that more may depend on. */
 export interface DecisionAhead {
   /** The store's own number of it. */
@@ -119,12 +125,18 @@ export interface LimitStore {
    */
   decideAhead?(charges: readonly Charge[], after: number | undefined): DecisionAhead;
   /**
-   * The request has ended: `amounts`, in the order of the admission's charges, replace what was counted (0: as if it had never come). In a
-   * window, what is less is taken away at the time at which it was counted, if that has not left; what is more is counted now, so that no
-   * long request gets around it. To be called at most once for an admission; need not be where the amounts are the same, and no charge is
-   * for requests at the same time or, above 0, for a period. Does not throw, is not waited for.
+   * These requests still run, and are not settled. What they have used beyond what is counted of them is counted now, whatever the limit,
+   * where they were admitted; where that is away, it is counted later. Does not throw, is not waited for.
    */
-  settle(admission: LimitAdmission, amounts: readonly number[]): void;
+  countRunning(running: readonly UsedSoFar[]): void;
+  /**
+   * The request has ended: `amounts`, in the order of the admission's charges, replace what was counted, at the admission and while it ran
+   * (0: as if it had never come; null: that stays). In a window, what is less than was admitted is taken away at the time at which it
+   * was counted, if that has not left; what is more is counted now, so that no long request gets around it. To be called at most once for
+   * an admission; need not be where the amounts are the same, nothing was counted while it ran, and no charge is for requests at the same
+   * time or, above 0, for a period. Does not throw, is not waited for.
+   */
+  settle(admission: LimitAdmission, amounts: readonly (number | null)[]): void;
   /** What was settled in this turn is to be counted before what anybody asks after this. Absent: it is. */
   flush?(): void;
   /** As `decide` with nothing counted: for headers. Rejects with `server_busy` where another process decides and does not answer. */

@@ -16,6 +16,7 @@ import {
   type LimitDecision,
   type LimitStore,
   UNKNOWN_WAIT_MS,
+  type UsedSoFar,
 } from './limit-store.ts';
 import { Moment } from './moment.ts';
 
@@ -32,6 +33,8 @@ interface MemoryAdmission extends LimitAdmission {
   readonly counters: readonly number[];
   /** How many counters had been closed then: one that was opened after more is another. */
   readonly closed: number;
+  /** Of each charge, what was counted of it while it ran. */
+  grown: number[] | undefined;
 }
 
 export class MemoryLimitStore implements LimitStore {
@@ -93,29 +96,44 @@ export class MemoryLimitStore implements LimitStore {
     return { admission, states };
   }
 
-  settle(admission: LimitAdmission, amounts: readonly number[]): void {
-    const { charges, counters, closed, at } = admission as MemoryAdmission;
+  countRunning(running: readonly UsedSoFar[]): void {
     this.#moment.advance();
-    const { now } = this.#moment;
+    for (const { admission, amounts } of running) {
+      const known = admission as MemoryAdmission;
+      for (let index = 0; index < known.charges.length; index += 1) {
+        const charge = known.charges[index] as Charge;
+        const { bound, amount } = charge;
+        const more = (amounts[index] ?? 0) - amount - (known.grown?.[index] ?? 0);
+        if (more <= 0 || bound.kind === 'now') continue;
+        known.grown ??= new Array<number>(known.charges.length).fill(0);
+        known.grown[index] = (known.grown[index] as number) + more;
+        const isThere = this.#records.isSince(known.counters[index] as number, known.closed);
+        this.#countMore(isThere ? (known.counters[index] as number) : this.#findOrOpen(charge), bound, more);
+      }
+    }
+  }
+
+  settle(admission: LimitAdmission, amounts: readonly (number | null)[]): void {
+    const { charges, counters, closed, at, grown } = admission as MemoryAdmission;
+    this.#moment.advance();
     for (let index = 0; index < charges.length; index += 1) {
       const charge = charges[index] as Charge;
       const { bound, amount } = charge;
-      const more = (amounts[index] ?? amount) - amount;
+      const counted = grown === undefined ? amount : amount + (grown[index] as number);
+      const more = Math.max(-amount, (amounts[index] ?? counted) - counted);
       let counter = counters[index] as number;
       if (this.#records.isSince(counter, closed)) {
         if (isHeld(charge)) this.#addToHeld(counter, -amount);
       } else {
         // It looked idle: what it counted has left, or that was nothing.
         if (more <= 0) continue;
-        const found = this.#find(charge);
-        counter = found === NONE ? this.#open(charge) : found;
+        counter = this.#findOrOpen(charge);
       }
       if (bound.kind === 'now') this.#addToSum(counter, -amount);
-      else if (bound.kind === 'period') this.#addToSum(counter, more);
+      else if (more > 0 || bound.kind === 'period') this.#countMore(counter, bound, more);
       else {
-        this.#windows.expire(counter, now, bound.windowMs);
-        if (more > 0) this.#windows.add(counter, now, more, bound.joinWithinMs ?? 0);
-        else this.#windows.reduce(counter, at, -more);
+        this.#windows.expire(counter, this.#moment.now, bound.windowMs);
+        this.#windows.reduce(counter, at, -more);
       }
     }
   }
@@ -243,7 +261,21 @@ export class MemoryLimitStore implements LimitStore {
       else this.#addToSum(counter, amount);
       if (isHeld(charge)) this.#addToHeld(counter, amount);
     }
-    return { charges, at: this.#moment.now, counters, closed: this.#records.closed };
+    return { charges, at: this.#moment.now, counters, closed: this.#records.closed, grown: undefined };
+  }
+
+  /** Whatever the limit is. */
+  #countMore(counter: number, bound: Bound, more: number): void {
+    if (bound.kind === 'window') {
+      const { now } = this.#moment;
+      this.#windows.expire(counter, now, bound.windowMs);
+      this.#windows.add(counter, now, more, bound.joinWithinMs ?? 0);
+    } else this.#addToSum(counter, more);
+  }
+
+  #findOrOpen(charge: Charge): number {
+    const found = this.#find(charge);
+    return found === NONE ? this.#open(charge) : found;
   }
 
   #sweepCounted({ charges, counters }: MemoryAdmission, isNew: readonly boolean[] | undefined): void {

@@ -1,19 +1,19 @@
 /**
  * What requests use while they run beyond what was reserved for them: it is counted within a second, so that what comes next is judged by
- * it, not by an estimate that is known to be too low. Owns the list of what runs. Invariant: what was counted here of a request is in its
- * `outgrown`, which its settlement takes off.
+ * it, not by an estimate that is known to be too low. Owns the list of what runs. Invariant: their store is told what they have used in
+ * all, never a difference: it alone knows what of it is counted, and where.
  */
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import type { ConsumedTry, Consumption } from '../core/consumption.ts';
 import type { CountedCharges } from './limit-plan.ts';
 import type { LimitRule } from './limit-rule.ts';
-import { type Charge, type LimitStore, withoutLimit } from './limit-store.ts';
+import type { LimitStore, UsedSoFar } from './limit-store.ts';
 
 export const LOOKED_AT_EVERY_MS: Milliseconds = 1000;
 
 interface RunningChargesOptions {
   readonly clock: Pick<Clock, 'now' | 'schedule'>;
-  readonly store: Pick<LimitStore, 'decide'>;
+  readonly store: Pick<LimitStore, 'countRunning'>;
   /** What these tries have used of what the rule counts. */
   readonly usedOf: (rule: LimitRule, tries: readonly ConsumedTry[]) => number;
 }
@@ -57,36 +57,20 @@ export class RunningCharges {
 
   #look(): void {
     this.#timer = undefined;
-    for (const running of this.#running) this.#count(running);
+    const { clock, store } = this.#options;
+    const now = clock.now();
+    const beyond = this.#running.flatMap((running) => this.#beyondReserved(running, now) ?? []);
+    if (beyond.length > 0) store.countRunning(beyond);
     if (this.#running.length > 0) this.#lookLater();
   }
 
-  #count({ counted, trace: { consumed } }: Running): void {
-    const { clock, store, usedOf } = this.#options;
-    if (consumed === undefined) return;
-    const tries = consumed.triesSoFar(clock.now());
-    const more: Charge[] = [];
-    const indexes: number[] = [];
-    for (const [index, rule] of counted.rules.entries()) {
-      const charge = counted.charges[index];
-      if (charge === undefined || !isOfUse(rule)) continue;
-      const beyond = usedOf(rule, tries) - charge.amount - (counted.outgrown?.[index] ?? 0);
-      if (beyond <= 0) continue;
-      more.push(withoutLimit(charge, beyond));
-      indexes.push(index);
-    }
-    if (more.length === 0) return;
-    const outgrown = counted.outgrown ?? counted.rules.map(() => 0);
-    counted.outgrown = outgrown;
-    const add = (sign: 1 | -1) => {
-      for (const [at, index] of indexes.entries())
-        outgrown[index] = (outgrown[index] ?? 0) + sign * (more[at]?.amount ?? 0);
-    };
-    add(1);
-    // A store that admits nothing has not counted it: the settlement does.
-    const decision = store.decide(more, { isFinal: true });
-    if (decision instanceof Promise) void decision.then(({ admission }) => admission ?? add(-1));
-    else if (decision.admission === undefined) add(-1);
+  #beyondReserved({ counted, trace: { consumed } }: Running, now: Milliseconds): UsedSoFar | undefined {
+    if (consumed === undefined) return undefined;
+    const tries = consumed.triesSoFar(now);
+    const { admission, rules, charges } = counted;
+    const amounts = rules.map((rule) => (isOfUse(rule) ? this.#options.usedOf(rule, tries) : 0));
+    const isBeyond = amounts.some((amount, index) => amount > (charges[index]?.amount ?? 0));
+    return isBeyond ? { admission, amounts } : undefined;
   }
 }
 

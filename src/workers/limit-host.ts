@@ -9,6 +9,7 @@ import {
   type LimitAdmission,
   type LimitDecision,
   type LimitStore,
+  type UsedSoFar,
 } from '../limits/limit-store.ts';
 import type { LimitsToControl, LimitsToWorker, SentState } from './limit-messages.ts';
 
@@ -67,6 +68,15 @@ export class WorkerLimits {
         else this.#peeked(message.call, states);
         break;
       }
+      case 'running': {
+        const running: UsedSoFar[] = [];
+        for (const [index, call] of message.calls.entries()) {
+          const admission = this.#admissions[call];
+          if (admission !== undefined) running.push({ admission, amounts: message.amounts[index] ?? [] });
+        }
+        this.#store.countRunning(running);
+        break;
+      }
       case 'settle': {
         const admission = this.#admissions[message.call];
         delete this.#admissions[message.call];
@@ -83,7 +93,7 @@ export class WorkerLimits {
 
   /**
    * The worker is gone, and its requests with it. What was counted of them stays counted: requests came, and the tokens and the money that
-   * were reserved are the best estimate of what was used.
+   * were reserved, or known to be used, are the best estimate of what was used.
    */
   end(): void {
     this.#isOver = true;
@@ -132,8 +142,10 @@ export class WorkerLimits {
   #abandon(admission: LimitAdmission): void {
     const { charges } = admission;
     if (!charges.some((charge) => isOfNow(charge) || isHeld(charge))) return;
-    const amounts = charges.map((charge) => (isOfNow(charge) ? 0 : charge.amount));
-    this.#store.settle(admission, amounts);
+    this.#store.settle(
+      admission,
+      charges.map((charge) => (isOfNow(charge) ? 0 : null)),
+    );
   }
 }
 

@@ -17,8 +17,14 @@ export type LimitsToControl =
       readonly isFinal?: true | undefined;
     }
   | { readonly type: 'peek'; readonly call: number; readonly charges: readonly SentCharge[] }
+  /** What requests that still run have used so far. */
+  | {
+      readonly type: 'running';
+      readonly calls: readonly number[];
+      readonly amounts: readonly (readonly number[])[];
+    }
   /** Of a decision that was admitted. */
-  | { readonly type: 'settle'; readonly call: number; readonly amounts: readonly number[] }
+  | { readonly type: 'settle'; readonly call: number; readonly amounts: readonly (number | null)[] }
   /** Of decisions that stay as they were admitted. */
   | { readonly type: 'unchanged'; readonly calls: readonly number[] };
 

@@ -11,6 +11,7 @@ import {
   type LimitAdmission,
   type LimitDecision,
   type LimitStore,
+  type UsedSoFar,
 } from '../limits/limit-store.ts';
 import type { LimitsToControl, LimitsToWorker, SentCharge, SentState } from './limit-messages.ts';
 
@@ -32,6 +33,8 @@ type Answer = LimitsToWorker | undefined;
 class RemoteAdmission implements LimitAdmission {
   readonly charges: readonly Charge[];
   readonly call: number;
+  /** More may be counted of it than was admitted. */
+  hasGrown = false;
 
   constructor(charges: readonly Charge[], call: number) {
     this.charges = charges;
@@ -72,14 +75,28 @@ export class RemoteLimitStore implements LimitStore {
     return this.#decide(charges, { after });
   }
 
-  settle(admission: LimitAdmission, amounts: readonly number[]): void {
+  countRunning(running: readonly UsedSoFar[]): void {
+    // Asked again in a second.
+    if (this.#isOver || !this.#mayAsk()) return;
+    const calls: number[] = [];
+    const all: (readonly number[])[] = [];
+    for (const { admission, amounts } of running) {
+      if (!(admission instanceof RemoteAdmission)) continue;
+      admission.hasGrown = true;
+      calls.push(admission.call);
+      all.push(amounts);
+    }
+    if (calls.length > 0) this.#send({ type: 'running', calls, amounts: all });
+  }
+
+  settle(admission: LimitAdmission, amounts: readonly (number | null)[]): void {
     if (this.#isOver || !(admission instanceof RemoteAdmission)) return;
-    const { charges, call } = admission;
+    const { charges, call, hasGrown } = admission;
     const isSame = charges.every((charge, index) => {
       const { bound, amount } = charge;
       return bound.kind !== 'now' && !isHeld(charge) && (amounts[index] ?? amount) === amount;
     });
-    if (!isSame) {
+    if (!isSame || hasGrown) {
       this.#send({ type: 'settle', call, amounts });
       this.#isFlushDue = true;
     } else if (this.#unchanged.push(call) >= MAX_UNCHANGED) this.#sendUnchanged();

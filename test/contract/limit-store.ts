@@ -264,20 +264,50 @@ export function limitStoreContract(name: string, open: () => Promise<LimitStoreW
       expectWait(refused.states[0], MINUTE_MS);
     });
 
-    it('counts beyond any bound what an answer under way uses, and its settlement the rest', async () => {
+    it('counts beyond any bound what requests use while they run, and their settlement the rest', async () => {
+      const endsAt = (await world.wallNow()) + 10 * MINUTE_MS;
       const counter = 'key:a:tokens_per_minute';
-      const running = await admitted(perMinute(counter, 100, 40));
+      const budget = (amount: number, limit = 200): Charge => ({
+        counter: 'team:red:token_budget_per_day:2026-02-02',
+        bound: { kind: 'period', limit, endsAt },
+        amount,
+      });
+      const left = async () =>
+        (await world.store.peek([perMinute(counter, 500), budget(0, 500)])).map(({ remaining }) => remaining);
+      const one = await admitted(perMinute(counter, 100, 40), budget(50));
+      const other = await admitted(perMinute(counter, 100, 40), budget(50));
+      const running = (...amounts: number[]) =>
+        world.store.countRunning([one, other].map((admission) => ({ admission, amounts })));
       await world.pass(30_000);
-      const beyond = perMinute(counter, NO_LIMIT, 80);
-      expect((await world.store.decide([beyond], { isFinal: true })).admission).toBeDefined();
+      running(30, 50);
+      expect(await left()).toEqual([420, 400]);
+      running(110, 120);
       expect((await decide(perMinute(counter, 100, 1))).admission).toBeUndefined();
-      world.store.settle(running, [50]);
-      const state = await peek(perMinute(counter, 200));
-      expect(state).toMatchObject({ remaining: 70 });
+      expect(await left()).toEqual([280, 260]);
+      running(110, 125);
+      expect(await left()).toEqual([280, 250]);
+      // The second had been counted too high.
+      world.store.settle(one, [130, 150]);
+      world.store.settle(other, [100, 90]);
+      expect(await left()).toEqual([270, 260]);
+      // What was admitted leaves first: 40, and 30 of the other.
       await world.pass(30_000);
-      expect(await peek(perMinute(counter, 200))).toMatchObject({ remaining: 110 });
+      expect(await left()).toEqual([340, 260]);
       await world.pass(30_000);
-      expect(await peek(perMinute(counter, 200))).toMatchObject({ remaining: 200 });
+      expect(await left()).toEqual([500, 260]);
+    });
+
+    it('leaves what a request used while it ran as it is counted, where its settlement says so', async () => {
+      const charge = perMinute('key:a:tokens_per_minute', 100, 10);
+      const running: Charge = {
+        counter: 'key:a:concurrent_requests',
+        bound: { kind: 'now', limit: 1 },
+        amount: 1,
+      };
+      const one = await admitted(charge, running);
+      world.store.countRunning([{ admission: one, amounts: [60, 0] }]);
+      world.store.settle(one, [null, 0]);
+      expect((await world.store.peek([charge, running])).map(({ remaining }) => remaining)).toEqual([40, 1]);
     });
 
     it('counts amounts as large as money in billionths', async () => {

@@ -3,7 +3,13 @@
  * holds the leases of what runs. It knows no time-outs and no fallback (shared-limit-store.ts has them).
  */
 import type { Milliseconds } from '../../core/clock.ts';
-import { type Charge, type CounterState, isHeld, type LimitAdmission } from '../../limits/limit-store.ts';
+import {
+  type Charge,
+  type CounterState,
+  isHeld,
+  type LimitAdmission,
+  type UsedSoFar,
+} from '../../limits/limit-store.ts';
 import type { ScriptRunner } from './connection.ts';
 import { SCRIPTS, type Script } from './scripts.ts';
 
@@ -15,6 +21,9 @@ export const SETTLED_KEPT_MS: Milliseconds = 60_000;
 
 /** Members of one script: the server does nothing else meanwhile. */
 const RENEWED_AT_ONCE = 200;
+
+/** Counters that one script changes, for the same reason. */
+const CHANGED_AT_ONCE = 100;
 
 /** Counters that one script looks at, for the same reason: about 1 ms. An operator's view may be of thousands. */
 export const PEEKED_AT_ONCE = 100;
@@ -28,12 +37,31 @@ export class ValkeyAdmission implements LimitAdmission {
   readonly marks: readonly number[];
   /** µs since the Unix epoch. */
   readonly admittedAt: number;
+  /** Of each charge, what was counted of it while it ran. */
+  readonly #grown: number[];
 
   constructor(charges: readonly Charge[], id: string, marks: readonly number[], admittedAt: number) {
     this.charges = charges;
     this.id = id;
     this.marks = marks;
     this.admittedAt = admittedAt;
+    this.#grown = charges.map(() => 0);
+  }
+
+  /** How much more of the charge is used than is counted; from now on it is counted. */
+  grow(index: number, used: number): number {
+    const more = Math.max(0, used - (this.charges[index]?.amount ?? 0) - this.#grownOf(index));
+    this.#grown[index] = this.#grownOf(index) + more;
+    return more;
+  }
+
+  /** What takes the place of the charge's amount, where that much was used in all. */
+  settled(index: number, used: number): number {
+    return Math.max(0, used - this.#grownOf(index));
+  }
+
+  #grownOf(index: number): number {
+    return this.#grown[index] ?? 0;
   }
 }
 
@@ -42,9 +70,22 @@ export interface ValkeyDecision {
   readonly states: readonly CounterState[];
 }
 
+/** In a counter, `amount` takes the place of what was `counted`. */
+interface Change {
+  readonly charge: Pick<Charge, 'counter' | 'bound'>;
+  readonly mark: number;
+  readonly counted: number;
+  readonly amount: number;
+}
+
+/** Done all at once, and once. */
 export interface Settlement {
+  readonly id: string;
+  readonly changes: readonly Change[];
+}
+
+interface RunningUse extends UsedSoFar {
   readonly admission: ValkeyAdmission;
-  readonly amounts: readonly number[];
 }
 
 interface ValkeyLimitsOptions {
@@ -75,8 +116,7 @@ export class ValkeyLimits {
   }
 
   async decide(charges: readonly Charge[]): Promise<ValkeyDecision> {
-    this.#requests += 1;
-    const id = `${this.#replica}:${this.#requests}`;
+    const id = this.#nextId();
     const answer = await this.#ask('decide', id, charges);
     if (answer[0] !== 1) return { admission: undefined, states: statesOf(charges, answer) };
     const marks = charges.map((_, index) => answer[index * 3 + 4] ?? 0);
@@ -90,32 +130,50 @@ export class ValkeyLimits {
     return statesOf(charges, await this.#ask('peek', `${this.#replica}:`, charges));
   }
 
-  /** Its places are not renewed any more, whether or not the server is told. */
-  release(admission: ValkeyAdmission): void {
+  /** The request has ended; its places are not renewed any more. `amounts`: null stays as it is. */
+  settlementOf(admission: ValkeyAdmission, amounts: readonly (number | null)[]): Settlement {
     this.#held.delete(admission);
+    const changes: Change[] = [];
+    for (const [index, charge] of admission.charges.entries()) {
+      const used = amounts[index];
+      const amount = typeof used === 'number' ? admission.settled(index, used) : charge.amount;
+      if (amount === charge.amount && !isHeld(charge)) continue;
+      changes.push({ charge, mark: admission.marks[index] ?? 0, counted: charge.amount, amount });
+    }
+    return { id: admission.id, changes };
+  }
+
+  /** What they have used beyond what is counted of them, each counter once. */
+  growthOf(running: readonly RunningUse[]): Settlement[] {
+    const byCounter = new Map<string, Change>();
+    for (const { admission, amounts } of running)
+      for (const [index, charge] of admission.charges.entries()) {
+        if (charge.bound.kind === 'now') continue;
+        const more = admission.grow(index, amounts[index] ?? 0);
+        if (more === 0) continue;
+        const before = byCounter.get(charge.counter)?.amount ?? 0;
+        const mark = admission.marks[index] ?? 0;
+        byCounter.set(charge.counter, { charge, mark, counted: 0, amount: before + more });
+      }
+    const changes = [...byCounter.values()];
+    const settlements: Settlement[] = [];
+    for (let at = 0; at < changes.length; at += CHANGED_AT_ONCE)
+      settlements.push({ id: this.#nextId(), changes: changes.slice(at, at + CHANGED_AT_ONCE) });
+    return settlements;
   }
 
   /** Does nothing if it was done within SETTLED_KEPT_MS already. */
-  async settle({ admission, amounts }: Settlement): Promise<void> {
-    this.#held.delete(admission);
-    const keys = [`${this.#prefix}settled:${admission.id}`];
-    const args = ['0', admission.id];
-    for (const [index, charge] of admission.charges.entries()) {
-      const amount = amounts[index] ?? charge.amount;
-      const { bound } = charge;
-      if (amount === charge.amount && !isHeld(charge)) continue;
+  async settle({ id, changes }: Settlement): Promise<void> {
+    if (changes.length === 0) return;
+    const keys = [`${this.#prefix}settled:${id}`];
+    const args = ['0', id];
+    for (const { charge, mark, counted, amount } of changes) {
+      const { bound, counter } = charge;
       if (bound.kind !== 'now') args[0] = String(SETTLED_KEPT_MS);
-      keys.push(this.#prefix + charge.counter);
-      args.push(
-        bound.kind,
-        String(admission.marks[index] ?? 0),
-        String(charge.amount),
-        String(amount),
-        spanOf(charge),
-        joinOf(charge),
-      );
+      keys.push(this.#prefix + counter);
+      args.push(bound.kind, String(mark), String(counted), String(amount), spanOf(charge), joinOf(charge));
     }
-    if (keys.length > 1) await this.#runner.run(SCRIPTS.settle, keys, args);
+    await this.#runner.run(SCRIPTS.settle, keys, args);
   }
 
   /** Holds the places of all that runs for LEASE_MS from now; a server that has lost them gets them back. */
@@ -156,6 +214,11 @@ export class ValkeyLimits {
     return `${this.#prefix}replicas`;
   }
 
+  #nextId(): string {
+    this.#requests += 1;
+    return `${this.#replica}:${this.#requests}`;
+  }
+
   async #ask(mode: 'decide' | 'peek', id: string, charges: readonly Charge[]): Promise<readonly number[]> {
     const keys: string[] = [];
     const args = [mode, id, LEASE_US];
@@ -177,7 +240,7 @@ export class ValkeyLimits {
 
 const DECIDE: Script = SCRIPTS.decide;
 
-function spanOf({ bound }: Charge): string {
+function spanOf({ bound }: Pick<Charge, 'bound'>): string {
   switch (bound.kind) {
     case 'window':
       return String(Math.round(bound.windowMs * 1000));
@@ -188,7 +251,7 @@ function spanOf({ bound }: Charge): string {
   }
 }
 
-function joinOf({ bound }: Charge): string {
+function joinOf({ bound }: Pick<Charge, 'bound'>): string {
   if (bound.kind !== 'window' || bound.joinWithinMs === undefined) return '0';
   return String(Math.round(bound.joinWithinMs * 1000));
 }

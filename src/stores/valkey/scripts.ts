@@ -269,7 +269,7 @@ function KINDS.period(key, mark, counted, amount, span)
     local held = tonumber(f[3] or '0') - counted
     if held > 0 then redis.call('HSET', key, own, text(held)) else redis.call('HDEL', key, own) end
   elseif amount > 0 then
-    redis.call('HSET', key, 'sum', text(tonumber(f[1] or '0') + amount), 'born', f[2] or mark)
+    redis.call('HSET', key, 'sum', text(tonumber(f[1] or '0') + amount), 'born', f[2] or text(now))
     redis.call('PEXPIREAT', key, math.ceil(span / 1000) + ${PERIOD_KEPT_MS})
   end
 end

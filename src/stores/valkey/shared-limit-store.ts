@@ -11,6 +11,7 @@ import {
   type LimitDecision,
   type LimitStore,
   UNKNOWN_WAIT_MS,
+  type UsedSoFar,
 } from '../../limits/limit-store.ts';
 import { Circuit } from './circuit.ts';
 import type { ScriptRunner } from './connection.ts';
@@ -59,13 +60,14 @@ const HEARTBEAT_MS: Milliseconds = 2000;
 const GONE_AFTER_MS: Milliseconds = 10_000;
 const RENEW_EVERY_MS: Milliseconds = LEASE_MS / 3;
 
-/** Settlements kept while the server is away: each is a request that was admitted before. */
+/** Settlements kept while the server is away: of requests that were admitted before. */
 const MAX_UNSETTLED = 20_000;
 const SETTLED_AT_ONCE = 100;
 /** A settlement that may have been done is sent again only while the server still has its note of it. */
 const SENT_AGAIN_WITHIN_MS: Milliseconds = SETTLED_KEPT_MS - 10_000;
 
-interface Unsettled extends Settlement {
+interface Unsettled {
+  readonly settlement: Settlement;
   /** When it was first sent; undefined: never, or surely in vain. */
   readonly sentAt: Milliseconds | undefined;
 }
@@ -158,28 +160,42 @@ export class SharedLimitStore implements LimitStore {
     }
   }
 
-  settle(admission: LimitAdmission, amounts: readonly number[]): void {
-    if (admission instanceof ValkeyAdmission) this.#settleShared({ admission, amounts, sentAt: undefined });
-    else if (!(admission instanceof UncountedAdmission)) this.#options.local.settle(admission, amounts);
+  /** What the server counts is told to it as settlements are, once; while it is away it is not noted, so that the next look tells it. */
+  countRunning(running: readonly UsedSoFar[]): void {
+    const { shared, local } = this.#options;
+    const alone: UsedSoFar[] = [];
+    const inServer: { readonly admission: ValkeyAdmission; readonly amounts: readonly number[] }[] = [];
+    for (const { admission, amounts } of running)
+      if (admission instanceof ValkeyAdmission) inServer.push({ admission, amounts });
+      else if (!(admission instanceof UncountedAdmission)) alone.push({ admission, amounts });
+    if (alone.length > 0) local.countRunning(alone);
+    if (!this.#circuit.isUp) return;
+    for (const settlement of shared.growthOf(inServer)) this.#settleShared({ settlement, sentAt: undefined });
   }
 
-  #settleShared(settlement: Unsettled): void {
+  settle(admission: LimitAdmission, amounts: readonly (number | null)[]): void {
+    const { shared, local } = this.#options;
+    if (admission instanceof ValkeyAdmission)
+      this.#settleShared({ settlement: shared.settlementOf(admission, amounts), sentAt: undefined });
+    else if (!(admission instanceof UncountedAdmission)) local.settle(admission, amounts);
+  }
+
+  #settleShared(unsettled: Unsettled): void {
     const { shared, clock } = this.#options;
     if (!this.#circuit.isUp) {
-      shared.release(settlement.admission);
-      this.#keepUnsettled(settlement);
+      this.#keepUnsettled(unsettled);
       return;
     }
-    const sentAt = settlement.sentAt ?? clock.now();
-    shared.settle(settlement).catch((error: unknown) => {
+    const sentAt = unsettled.sentAt ?? clock.now();
+    shared.settle(unsettled.settlement).catch((error: unknown) => {
       const failure = failureOf(error);
-      this.#keepUnsettled(failure.mayBeDone ? { ...settlement, sentAt } : settlement);
+      this.#keepUnsettled(failure.mayBeDone ? { ...unsettled, sentAt } : unsettled);
       this.failed(failure);
     });
   }
 
-  #keepUnsettled(settlement: Unsettled): void {
-    if (this.#unsettled.length < MAX_UNSETTLED) this.#unsettled.push(settlement);
+  #keepUnsettled(unsettled: Unsettled): void {
+    if (this.#unsettled.length < MAX_UNSETTLED) this.#unsettled.push(unsettled);
     else this.#options.observer.failed('unsettled');
   }
 
@@ -187,10 +203,10 @@ export class SharedLimitStore implements LimitStore {
   async #settleRest(): Promise<void> {
     const { clock, observer } = this.#options;
     while (this.#circuit.isUp && this.#unsettled.length > 0) {
-      for (const settlement of this.#unsettled.splice(0, SETTLED_AT_ONCE)) {
-        const { sentAt } = settlement;
+      for (const unsettled of this.#unsettled.splice(0, SETTLED_AT_ONCE)) {
+        const { sentAt } = unsettled;
         if (sentAt !== undefined && clock.now() - sentAt > SENT_AGAIN_WITHIN_MS) observer.failed('unsettled');
-        else this.#settleShared(settlement);
+        else this.#settleShared(unsettled);
       }
       await new Promise<void>((resolve) => clock.atEndOfTurn(resolve));
     }

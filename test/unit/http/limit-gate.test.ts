@@ -1,9 +1,7 @@
 /** The gate of limits over stores that decide at once, promise, keep what they admit, or are asked ahead: who is refused with what, and what is settled. */
 import { describe, expect, it } from 'vitest';
-import type { ConsumedTry, Consumption } from '../../../src/core/consumption.ts';
 import { ServingError } from '../../../src/core/errors.ts';
 import type { Limits } from '../../../src/core/limit-names.ts';
-import type { RequestContext } from '../../../src/http/context.ts';
 import { LimitGate } from '../../../src/http/limit-gate.ts';
 import type { LimitSettings } from '../../../src/limits/limit-plan.ts';
 import type {
@@ -14,22 +12,9 @@ import type {
   LimitStore,
 } from '../../../src/limits/limit-store.ts';
 import { MemoryLimitStore } from '../../../src/limits/memory-limit-store.ts';
-import type { PendingAdmission } from '../../../src/serving/pending-admission.ts';
 import type { ModelPrice } from '../../../src/usage/prices.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
-
-const NONE: LimitSettings = {
-  rateLimit: undefined,
-  all: {},
-  perKey: {},
-  perTeam: {},
-  perAddress: {},
-  perModel: {},
-  keys: {},
-  teams: {},
-  models: {},
-};
-const PATH = '/generate';
+import { LIMITED_PATH, limitedRequest, NO_LIMITS } from '../../support/limited-request.ts';
 
 /** Answers later, as a store elsewhere does. */
 class PromisingStore implements LimitStore {
@@ -42,6 +27,8 @@ class PromisingStore implements LimitStore {
   }
 
   decide: LimitStore['decide'] = async (charges) => await this.memory.decide(charges);
+
+  countRunning: LimitStore['countRunning'] = (running) => this.memory.countRunning(running);
 
   settle: LimitStore['settle'] = (admission, amounts) => this.memory.settle(admission, amounts);
 
@@ -94,6 +81,7 @@ const CLOSED: LimitStore = {
     admission: undefined,
     states: charges.map(({ bound: { limit } }) => ({ limit, remaining: 0, retryInMs: 0 })),
   }),
+  countRunning: () => {},
   settle: () => {},
   peek: () => [],
   close: async () => {},
@@ -115,8 +103,8 @@ function setUp({ limits = {}, prices = {}, kind = 'memory' }: Setup) {
   const gate = new LimitGate({
     clock,
     store: { memory, promising, keeping, ahead: keeping, closed: CLOSED }[kind],
-    settings: { limits: { ...NONE, ...limits }, prices, currency: 'EUR' },
-    paths: new Set([PATH]),
+    settings: { limits: { ...NO_LIMITS, ...limits }, prices, currency: 'EUR' },
+    paths: new Set([LIMITED_PATH]),
     protocolAt: () => ({}),
     onChecked: (verdict) => checked.push(verdict),
     onDecision: (scope, verdict) => decided.push(`${scope} ${verdict}`),
@@ -124,47 +112,6 @@ function setUp({ limits = {}, prices = {}, kind = 'memory' }: Setup) {
   const remaining = async (name: string, scope = 'all', models: readonly string[] = []) =>
     (await gate.statesOf({ models })).find((row) => row.name === name && row.scope === scope)?.remaining;
   return { clock, gate, promising, keeping, checked, decided, remaining };
-}
-
-/** What the gate sees of a request. */
-function request() {
-  const headers = new Map<string, string>();
-  const ends: (() => void)[] = [];
-  const seen = {
-    routePath: PATH,
-    match: { route: { asksModel: true } },
-    awaitsContinue: false,
-    pendingLimits: undefined as PendingAdmission | undefined,
-    onRefusal: undefined,
-    caller: undefined,
-    addressKey: '1.2.3.4',
-    limits: undefined,
-    isClosed: false,
-    trace: { consumed: undefined as undefined | Pick<Consumption, 'tries' | 'triesSoFar'> },
-    onClose: (end: () => void) => void ends.push(end),
-    setLimitHeaders: (all: readonly string[]) => {
-      for (let at = 0; at < all.length; at += 2) headers.set(all[at] ?? '', all[at + 1] ?? '');
-    },
-  };
-  const used = (...tries: readonly (readonly [model: string, prompt: number, answer: number])[]) => {
-    const all = tries.map(([model, promptTokens, completionTokens]) => ({
-      ...{ model: model as ConsumedTry['model'], target: 't', slotMs: 1, cachedTokens: 0 },
-      ...{ promptTokens, completionTokens },
-    }));
-    const sum = (of: 'promptTokens' | 'completionTokens') => all.reduce((total, each) => total + each[of], 0);
-    const consumed = {
-      tries: all,
-      triesSoFar: () => all,
-      promptTokens: sum('promptTokens'),
-      completionTokens: sum('completionTokens'),
-    };
-    seen.trace.consumed = consumed;
-  };
-  const leave = () => {
-    seen.isClosed = true;
-    for (const end of ends) end();
-  };
-  return { context: seen as unknown as RequestContext, headers, used, leave };
 }
 
 const work = (promptTokens: number, answerTokens: number, model = 'm') => ({
@@ -186,13 +133,17 @@ describe.each(['memory', 'promising', 'keeping', 'ahead'] as const)(
   'the gate over a store that is %s',
   (kind) => {
     const limited = (all: Limits) => setUp({ kind, limits: { all } });
-    const check = (gate: LimitGate, { context }: ReturnType<typeof request>) =>
+    const check = (gate: LimitGate, { context }: ReturnType<typeof limitedRequest>) =>
       failureOf(() => {
         gate.announce(context);
         const waited = gate.check(context);
         return waited ?? context.pendingLimits?.admitted;
       });
-    const reserve = (gate: LimitGate, { context }: ReturnType<typeof request>, ...size: [number, number]) =>
+    const reserve = (
+      gate: LimitGate,
+      { context }: ReturnType<typeof limitedRequest>,
+      ...size: [number, number]
+    ) =>
       failureOf(() => {
         const reserved = gate.reserve(context, work(...size));
         return reserved === undefined || reserved instanceof Promise ? reserved : reserved.admitted;
@@ -204,7 +155,7 @@ describe.each(['memory', 'promising', 'keeping', 'ahead'] as const)(
         await remaining('tokens_per_minute'),
         await remaining('token_budget_per_day'),
       ];
-      const one = request();
+      const one = limitedRequest();
       await check(gate, one);
       await reserve(gate, one, 10, 90);
       expect(await left()).toEqual([900, 1900]);
@@ -217,7 +168,7 @@ describe.each(['memory', 'promising', 'keeping', 'ahead'] as const)(
       one.used(['m', 10, 990]);
       await clock.advance(1000);
       expect(await left()).toEqual([0, 1000]);
-      expect((await check(gate, request()))?.code).toBe('rate_limited');
+      expect((await check(gate, limitedRequest()))?.code).toBe('rate_limited');
       one.used(['m', 10, 1190]);
       gate.settle(one.context, undefined);
       gate.flush();
@@ -228,7 +179,7 @@ describe.each(['memory', 'promising', 'keeping', 'ahead'] as const)(
 
     it('takes back what was counted too high while it ran', async () => {
       const { clock, gate, remaining } = limited({ tokens_per_minute: 1000 });
-      const [one, other] = [request(), request()];
+      const [one, other] = [limitedRequest(), limitedRequest()];
       for (const each of [one, other]) {
         await check(gate, each);
         await reserve(gate, each, 10, 90);
@@ -247,24 +198,24 @@ describe.each(['memory', 'promising', 'keeping', 'ahead'] as const)(
 
     it('counts a request before its body is read, and takes back one that is refused for its body', async () => {
       const { gate, remaining, checked } = limited({ requests_per_minute: 2 });
-      const refused = request();
+      const refused = limitedRequest();
       expect(await check(gate, refused)).toBeUndefined();
       expect(await remaining('requests_per_minute')).toBe(1);
       gate.refused(refused.context, new ServingError('body_too_large'));
       expect(await remaining('requests_per_minute')).toBe(2);
       expect(refused.headers.get('x-ratelimit-remaining')).toBe('2');
-      for (let count = 0; count < 2; count += 1) await check(gate, request());
-      expect((await check(gate, request()))?.code).toBe('rate_limited');
+      for (let count = 0; count < 2; count += 1) await check(gate, limitedRequest());
+      expect((await check(gate, limitedRequest()))?.code).toBe('rate_limited');
       expect(checked).toEqual(['allowed', 'allowed', 'allowed', 'limited']);
     });
 
     it('reserves tokens by the estimate, and puts what was used in its place', async () => {
       const { gate, remaining, decided } = limited({ tokens_per_minute: 100 });
-      const one = request();
+      const one = limitedRequest();
       await check(gate, one);
       expect(await reserve(gate, one, 10, 60)).toBeUndefined();
       expect(one.headers.get('ratelimit')).toBe('"all.tokens_per_minute";r=30;t=60');
-      const other = request();
+      const other = limitedRequest();
       await check(gate, other);
       const refusal = await reserve(gate, other, 10, 60);
       expect(refusal?.code).toBe('rate_limited');
@@ -280,8 +231,8 @@ describe.each(['memory', 'promising', 'keeping', 'ahead'] as const)(
 
     it('has a place free when its request has ended, also where the client left while it was decided', async () => {
       const { gate, remaining } = limited({ concurrent_requests: 1 });
-      const one = request();
-      const leaving = request();
+      const one = limitedRequest();
+      const leaving = limitedRequest();
       const checking = check(gate, one);
       if (kind !== 'memory') one.leave();
       await checking;
@@ -298,7 +249,7 @@ describe.each(['memory', 'promising', 'keeping', 'ahead'] as const)(
 describe('the gate of limits', () => {
   it('does not ask a shared store for the headers of a refusal alone', () => {
     const { gate, promising } = setUp({ kind: 'promising', limits: { all: { requests_per_minute: 2 } } });
-    const { context, headers } = request();
+    const { context, headers } = limitedRequest();
     gate.announce(context);
     gate.refused(context, new ServingError('invalid_api_key'));
     expect(promising.peeks).toBe(0);
@@ -308,7 +259,7 @@ describe('the gate of limits', () => {
   it('settles each admission once, where the store keeps those that are not', async () => {
     const limits = { all: { requests_per_minute: 9, tokens_per_minute: 100 } };
     const { gate, keeping } = setUp({ kind: 'keeping', limits });
-    const [served, refused] = [request(), request()];
+    const [served, refused] = [limitedRequest(), limitedRequest()];
     for (const { context } of [served, refused]) {
       gate.announce(context);
       await gate.check(context);
@@ -324,7 +275,7 @@ describe('the gate of limits', () => {
 
   it('shows what remains also in a refusal that comes before it is counted, once the store has answered', async () => {
     const { gate } = setUp({ kind: 'keeping', limits: { all: { requests_per_minute: 2 } } });
-    const { context, headers } = request();
+    const { context, headers } = limitedRequest();
     gate.announce(context);
     await gate.refused(context, new ServingError('unsupported_media_type'));
     expect(headers.get('x-ratelimit-remaining')).toBe('2');
@@ -332,7 +283,7 @@ describe('the gate of limits', () => {
 
   it('says nothing of limits, nor that one refused, where their store can not be asked', async () => {
     const { gate, checked, decided } = setUp({ kind: 'closed', limits: { all: { requests_per_minute: 2 } } });
-    const { context, headers } = request();
+    const { context, headers } = limitedRequest();
     gate.announce(context);
     const error = await failureOf(() => gate.check(context));
     expect(error?.code).toBe('store_unavailable');
@@ -350,7 +301,7 @@ describe('the gate of limits', () => {
       },
       prices: { small: { prompt: 1e6, completion: 2e6 }, big: { prompt: 5e6 } },
     });
-    const one = request();
+    const one = limitedRequest();
     gate.announce(one.context);
     await gate.reserve(one.context, work(10, 1, 'big'));
     one.used(['big', 3, 0], ['small', 20, 10]);
@@ -361,7 +312,7 @@ describe('the gate of limits', () => {
     expect(await remaining('token_budget_per_day', 'model:small', models)).toBe(70);
     expect(await remaining('budget_per_day', 'model:small', models)).toBe(10);
     expect(await remaining('tokens_per_minute')).toBe(967);
-    const other = request();
+    const other = limitedRequest();
     gate.announce(other.context);
     await gate.reserve(other.context, work(1, 1, 'big'));
     other.used(['small', 200, 0]);

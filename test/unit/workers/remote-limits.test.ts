@@ -144,6 +144,7 @@ describe('limits of several workers', () => {
       const elsewhere: LimitStore = {
         isShared: true,
         decide: async (charges) => memory.decide(charges),
+        countRunning: (all) => memory.countRunning(all),
         settle: (...settled) => memory.settle(...settled),
         peek: (charges) => memory.peek(charges),
         close: async () => {},

@@ -41,6 +41,10 @@ const steps = fc.array(
       }),
     }),
     fc.record({
+      running: fc.nat(),
+      amounts: fc.array(fc.integer({ min: 0, max: 30 }), { minLength: 3, maxLength: 3 }),
+    }),
+    fc.record({
       settle: fc.nat(),
       amounts: fc.array(fc.integer({ min: 0, max: 20 }), { minLength: 3, maxLength: 3 }),
     }),
@@ -68,13 +72,20 @@ it('decides, settles and shows the same as in memory', async (context) => {
           expect(ours.admission === undefined).toBe(theirs.admission === undefined);
           if (ours.admission && theirs.admission)
             held.push({ ours: ours.admission, theirs: theirs.admission });
+        } else if ('running' in step) {
+          // Of two, so that some counters are in both.
+          const some = held.slice(step.running % Math.max(1, held.length)).slice(0, 2);
+          const { amounts } = step;
+          const growth = shared.growthOf(some.map(({ ours }) => ({ admission: ours, amounts })));
+          for (const settlement of growth) await shared.settle(settlement);
+          memory.countRunning(some.map(({ theirs }) => ({ admission: theirs, amounts })));
         } else if (held.length > 0) {
           const [one] = held.splice(step.settle % held.length, 1);
           if (one === undefined) continue;
           const amounts = one.ours.charges.map(({ bound }, index) =>
             bound.kind === 'now' ? 0 : (step.amounts[index] ?? 0),
           );
-          await shared.settle({ admission: one.ours, amounts });
+          await shared.settle(shared.settlementOf(one.ours, amounts));
           memory.settle(one.theirs, amounts);
           const charges = one.ours.charges.map((charge) => ({ ...charge, amount: 1 }));
           expect(await shared.peek(charges)).toEqual(memory.peek(charges).map(atMostMicroseconds));

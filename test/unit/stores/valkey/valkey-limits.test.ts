@@ -79,7 +79,7 @@ describe('limits in a Valkey', () => {
     await other?.leave();
     expect(await waitMs()).toBeGreaterThan(HOUR_MS / 2);
     await other?.announce(HOUR_MS);
-    if (admission !== undefined) await other?.settle({ admission, amounts: [60] });
+    if (admission !== undefined) await other?.settle(other.settlementOf(admission, [60]));
     expect(await waitMs(), 'as much was used').toBeGreaterThan(HOUR_MS / 2);
   });
 
