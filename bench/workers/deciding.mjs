@@ -33,7 +33,15 @@ const control = new RemoteControl({
   targetsOf: (model) => targets.of(model),
   onTargetChange: silent,
 });
-const store = new RemoteLimitStore({ send: (message) => link.send(message), isShared: false });
+const store = new RemoteLimitStore({
+  send: (message) => link.send(message),
+  flush: () => {
+    control.slotQueue.sendLate();
+    link.flush();
+  },
+  mayAsk: () => true,
+  isShared: false,
+});
 
 /** A slot, given back at once. */
 function slot(index) {
