@@ -5,6 +5,7 @@
  */
 import { ServingError } from './errors.ts';
 import type { GenerationRequest, OutputFormat, Sampling } from './generation.ts';
+import { imagesOf } from './tool-images.ts';
 
 interface FeatureSpec {
   /** The field that asks for it, if the request does. */
@@ -270,9 +271,7 @@ function toolMessage({ input }: GenerationRequest): string | undefined {
 
 function messageWithImages({ input }: GenerationRequest): string | undefined {
   if (input.kind !== 'chat') return undefined;
-  const index = input.messages.findIndex(
-    (message) => message.role === 'user' && message.images !== undefined,
-  );
+  const index = input.messages.findIndex((message) => imagesOf(message) !== undefined);
   return index === -1 ? undefined : `messages[${index}].images`;
 }
 

@@ -21,7 +21,12 @@ export type Message =
       readonly toolCalls?: readonly ToolCall[];
     }
   /** The result of the tool call with that id. */
-  | { readonly role: 'tool'; readonly content: string; readonly toolCallId?: string };
+  | {
+      readonly role: 'tool';
+      readonly content: string;
+      readonly toolCallId?: string;
+      readonly images?: readonly Image[];
+    };
 
 export type Role = Message['role'];
 

@@ -1,6 +1,7 @@
 /** Which model may answer instead of the one that was asked for. Pure. */
 import type { Ability } from '../core/backend.ts';
 import type { GenerationRequest, ModelId } from '../core/generation.ts';
+import { imagesOf } from '../core/tool-images.ts';
 import type { Target } from './targets.ts';
 
 /**
@@ -23,8 +24,7 @@ export function abilitiesNeeded({ input, tools, thinking }: GenerationRequest): 
   if (tools !== undefined && tools.choice !== 'none') needs.push('tools');
   if (thinking !== undefined && thinking !== false) needs.push('think');
   const hasImages =
-    input.kind === 'chat' &&
-    input.messages.some((message) => message.role === 'user' && message.images !== undefined);
+    input.kind === 'chat' && input.messages.some((message) => imagesOf(message) !== undefined);
   if (hasImages) needs.push('see');
   return needs;
 }

@@ -1,7 +1,8 @@
 /** The size of a prompt before it is tokenized: an estimate of its tokens, and the bytes that the request holds while it waits. */
 import type { EmbeddingInput } from '../core/backend.ts';
 import { OUTPUT_EXTRAS } from '../core/features.ts';
-import type { GenerationRequest, Image, Message, OutputFormat, ToolUse } from '../core/generation.ts';
+import type { GenerationRequest, Message, OutputFormat, ToolUse } from '../core/generation.ts';
+import { imagesOf } from '../core/tool-images.ts';
 
 /** Of English and most code; of other scripts within a factor of two. The settlement corrects it with the real number. */
 const BYTES_PER_TOKEN = 4;
@@ -34,7 +35,7 @@ export function promptSizeOf({
   } else {
     for (const message of input.messages) {
       promptBytes += messageBytes(message);
-      for (const { base64 } of imagesOf(message)) {
+      for (const { base64 } of imagesOf(message) ?? []) {
         images += 1;
         imageBytes += base64.length;
       }
@@ -66,10 +67,6 @@ function messageBytes(message: Message): number {
   for (const call of message.toolCalls ?? [])
     bytes += Buffer.byteLength(call.name) + Buffer.byteLength(call.arguments);
   return bytes;
-}
-
-function imagesOf(message: Message): readonly Image[] {
-  return message.role === 'user' ? (message.images ?? []) : [];
 }
 
 /** Templates write the definitions into the prompt, most of them as JSON. */

@@ -84,7 +84,10 @@ function partsOf(message: Message, texts: Texts): readonly Part[] {
   const { content } = message;
   switch (message.role) {
     case 'tool':
-      return [{ type: 'tool_call_response', id: message.toolCallId, response: texts.cut(content) }];
+      return [
+        { type: 'tool_call_response', id: message.toolCallId, response: texts.cut(content) },
+        ...(message.images ?? []).map(imagePart),
+      ];
     case 'user':
       return [...(content === '' ? [] : [texts.part(content)]), ...(message.images ?? []).map(imagePart)];
     case 'assistant':

@@ -14,6 +14,7 @@ import type {
   Tool,
   ToolCall,
 } from '../../core/generation.ts';
+import { withToolImagesShown } from '../../core/tool-images.ts';
 import { asArray, asCount, asObject, asVectors, isObject } from '../../upstream/untyped.ts';
 
 export interface ModelSettings {
@@ -155,9 +156,9 @@ type OllamaMessage = Readonly<Record<string, unknown>>;
 export function chatMessages(messages: readonly Message[]): readonly OllamaMessage[] {
   // A later turn may repeat an id: a result belongs to the latest call before it.
   const names = new Map<string, string>();
-  return messages.map((message, index) => {
+  return withToolImagesShown(messages).map((message) => {
     for (const { id, name } of callsOf(message)) names.set(id, name);
-    return ollamaMessage(message, { names, path: `messages[${index}]` });
+    return ollamaMessage(message, { names, path: () => `messages[${messages.indexOf(message)}]` });
   });
 }
 
@@ -172,7 +173,7 @@ function callsOf(message: Message): readonly ToolCall[] {
 
 function ollamaMessage(
   message: Message,
-  { names, path }: { readonly names: ReadonlyMap<string, string>; readonly path: string },
+  { names, path }: { readonly names: ReadonlyMap<string, string>; readonly path: () => string },
 ): OllamaMessage {
   const { role, content } = message;
   switch (message.role) {
@@ -202,18 +203,24 @@ function ollamaMessage(
   }
 }
 
-function earlierCall({ id, name, arguments: text }: ToolCall, index: number, path: string): OllamaMessage {
-  return { id, function: { name, arguments: argumentsOf(text, `${path}.tool_calls[${index}].arguments`) } };
+function earlierCall(
+  { id, name, arguments: text }: ToolCall,
+  index: number,
+  path: () => string,
+): OllamaMessage {
+  const values = argumentsOf(text, () => `${path()}.tool_calls[${index}].arguments`);
+  return { id, function: { name, arguments: values } };
 }
 
-function argumentsOf(text: string, path: string): Readonly<Record<string, unknown>> {
+function argumentsOf(text: string, path: () => string): Readonly<Record<string, unknown>> {
   try {
     const values: unknown = JSON.parse(text);
     if (isObject(values)) return values;
   } catch {
     // Reported below.
   }
-  throw new ServingError('invalid_request', { message: `${path} must be a JSON object.`, param: path });
+  const param = path();
+  throw new ServingError('invalid_request', { message: `${param} must be a JSON object.`, param });
 }
 
 interface EmbedCall {

@@ -1,5 +1,6 @@
 /** A chat's messages and tools in the OpenAI API and one dialect, for generating and for counting. Images keep their place. Pure. */
 import type { Image, Message, Tool, ToolCall, ToolUse } from '../../core/generation.ts';
+import { withToolImagesShown } from '../../core/tool-images.ts';
 import type { Dialect } from './dialect.ts';
 
 type WireMessage = Readonly<Record<string, unknown>>;
@@ -9,7 +10,7 @@ export function wireMessages(
   messages: readonly Message[],
   dialect: Pick<Dialect, 'reasoningFields' | 'reasoningBesideCalls'>,
 ): readonly WireMessage[] {
-  return messages.map((message) => {
+  return withToolImagesShown(messages).map((message) => {
     switch (message.role) {
       case 'system':
         return { role: 'system', content: message.content };

@@ -5,6 +5,7 @@
 import type { CallOptions, TokenizeRequest, Tokenizer } from '../../core/backend.ts';
 import { ServingError } from '../../core/errors.ts';
 import { unsupported } from '../../core/features.ts';
+import { imagesOf } from '../../core/tool-images.ts';
 import { asArray, asCount, asObject } from '../../upstream/untyped.ts';
 import type { JsonResponse, Upstream } from '../../upstream/upstream.ts';
 import { toolFields, wireMessages } from './chat-fields.ts';
@@ -102,7 +103,7 @@ function thinkingFields(thinking: TokenizeRequest['thinking'], { templateSwitch 
 /** How many tokens an image becomes is not known from the template's text. */
 function rejectImages({ input }: TokenizeRequest): void {
   const messages = input.kind === 'chat' ? input.messages : [];
-  const index = messages.findIndex(({ role, ...message }) => role === 'user' && 'images' in message);
+  const index = messages.findIndex((message) => imagesOf(message) !== undefined);
   if (index === -1) return;
   throw unsupported(`messages[${index}].images`, 'token counting on this model’s server', {
     advice: 'Count text only.',

@@ -33,11 +33,6 @@ export class TextBuilder {
     this.#text += this.#text === '' ? text : between + text;
   }
 
-  /** Images of another text: they stand at the end of this one. */
-  appendImages(images: readonly Image[]): void {
-    this.#images.push(...images.map((image) => ({ ...image, at: this.#text.length })));
-  }
-
   appendBlock(block: ShownBlock, between: string): void {
     switch (block.type) {
       case 'text':

@@ -110,7 +110,7 @@ function userTurn(turn: Extract<Turn, { role: 'user' }>, calls: ToolCallMatcher)
     if (block.type !== 'tool_result') {
       other ??= path;
       text.appendBlock(block, between);
-    } else if (other === undefined) results.push(toolResult(block, path, { calls, text }));
+    } else if (other === undefined) results.push(toolResult(block, path, calls));
     else throw invalid(path, `${path} is a tool_result behind other content (${other}): results come first.`);
   }
   requireResults(turn, calls);
@@ -123,12 +123,7 @@ function userTurn(turn: Extract<Turn, { role: 'user' }>, calls: ToolCallMatcher)
   throw invalid(turn.path, `${turn.path} is empty, but a message with role "user" must say something.`);
 }
 
-/** Its images go into the user's text behind it: a tool's result is a text. */
-function toolResult(
-  block: ToolResultBlock,
-  path: string,
-  { calls, text }: { readonly calls: ToolCallMatcher; readonly text: TextBuilder },
-): Message {
+function toolResult(block: ToolResultBlock, path: string, calls: ToolCallMatcher): Message {
   const toolCallId = calls.match(block.tool_use_id, {
     path,
     idPath: `${path}.tool_use_id`,
@@ -143,8 +138,13 @@ function toolResult(
     if (part.type === 'tool_reference') result.append(`${part.tool_name} can be called now.`, BETWEEN_BLOCKS);
     else result.appendBlock(part, BETWEEN_BLOCKS);
   }
-  text.appendImages(result.images);
-  return { role: 'tool', content: block.is_error ? asError(result.text) : result.text, toolCallId };
+  const { text, images } = result;
+  return {
+    role: 'tool',
+    content: block.is_error ? asError(text) : text,
+    toolCallId,
+    ...(images.length > 0 && { images }),
+  };
 }
 
 /** Chat templates know no failed call, so the text says it. */

@@ -21,7 +21,8 @@ export function parseConversation(messages: readonly MessageBody[]): readonly Me
         answeredCallId(message, { calls: latest, matcher, path }),
         path,
       );
-      return { role, content, toolCallId };
+      const images = parseImages(message.images ?? [], `${path}.images`);
+      return { role, content, toolCallId, ...(images.length > 0 && { images }) };
     }
     matcher.reset();
     latest = [];
@@ -51,8 +52,8 @@ export function parseConversation(messages: readonly MessageBody[]): readonly Me
 }
 
 function rejectMisplaced({ role, images, tool_calls }: MessageBody, path: string): void {
-  if (role !== 'user' && images !== undefined && images.length > 0)
-    throw invalid(`${path}.images`, `${path}.images is only allowed with role "user".`);
+  if (role !== 'user' && role !== 'tool' && images !== undefined && images.length > 0)
+    throw invalid(`${path}.images`, `${path}.images is only allowed with the roles "user" and "tool".`);
   if (role !== 'assistant' && tool_calls !== undefined && tool_calls.length > 0)
     throw invalid(`${path}.tool_calls`, `${path}.tool_calls is only allowed with role "assistant".`);
 }

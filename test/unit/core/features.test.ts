@@ -19,6 +19,7 @@ describe('unsupported features', () => {
   }
 
   const call = { id: 'call_1', name: 'clock', arguments: '{}' };
+  const image = { mediaType: 'image/png', base64: 'AA==', at: 0 };
   const asked: Message = { role: 'assistant', content: '', toolCalls: [call] };
   const answered: Message = { role: 'tool', content: 'noon' };
   const chat = (...messages: Message[]) =>
@@ -31,6 +32,11 @@ describe('unsupported features', () => {
     ['tools', 'tools', chatRequest('hi', { tools: { tools: [{ name: 'clock' }], choice: 'none' } })],
     ['tool-messages', 'messages[1].tool_calls', chat(asked, answered)],
     ['tool-messages', 'messages[1].role', chat(answered)],
+    [
+      'images',
+      'messages[2].images',
+      chat({ role: 'user', content: '' }, { role: 'user', content: '', images: [image] }),
+    ],
     ['logprobs', 'logprobs', textRequest('hi', { logprobs: { top: 0 } })],
     ['logit-bias', 'logit_bias', textRequest('hi', { sampling: { logitBias: [] } })],
     ['repeat-last-n', 'repeat_last_n', textRequest('hi', { sampling: { repeatLastN: 0 } })],
@@ -51,6 +57,14 @@ describe('unsupported features', () => {
       refusalOf(chat({ role: 'assistant', content: 'hm' }, { role: 'user', content: 'hi' })),
     ).toBeUndefined();
     expect(refusalOf(textRequest('hi'))).toBeUndefined();
+  });
+
+  it('images in the result of a tool are refused as those of a user', () => {
+    const seen: Message = { role: 'tool', content: '', toolCallId: 'call_1', images: [image] };
+    expect(refusalOf(chat(asked, seen), ['tool-messages'])).toMatchObject({
+      code: 'unsupported_parameter',
+      param: 'messages[2].images',
+    });
   });
 
   it('a setting at the value that it has where nobody sets it is refused by nobody', () => {

@@ -43,7 +43,8 @@ function parseMessage(message: ChatMessage, path: string, calls: ToolCallMatcher
       return parseAssistant(message, path, calls);
     case 'tool': {
       const toolCallId = calls.matchMessage(message.tool_call_id, path);
-      return { role: 'tool', content: parseText(message.content, path), toolCallId };
+      const { text, images } = parseContent(message.content, `${path}.content`, parsePart);
+      return { role: 'tool', content: text, toolCallId, ...(images.length > 0 && { images }) };
     }
     case 'function':
       throw unsupported(

@@ -94,7 +94,7 @@ const AssistantMessage = Type.Object({
 
 const ToolMessage = Type.Object({
   role: Type.Literal('tool'),
-  content: content(textPart),
+  content: content(textPart, imagePart),
   tool_call_id: Type.String({ title: 'the id of the call that the message answers' }),
   tool_calls: noCalls,
 });

@@ -49,8 +49,6 @@ class ConversationBuilder {
   readonly #calls = new ToolCallMatcher();
   readonly #dropped = new Set<string>();
   #turn = newTurn();
-  /** Of outputs of tools: a tool's message is a text, so they are shown with the next message of the user. */
-  #images: readonly Image[] = [];
 
   constructor(tools: OfferedTools) {
     this.#tools = tools;
@@ -114,7 +112,6 @@ class ConversationBuilder {
   finish(): Conversation {
     this.#endTurn();
     this.#rejectUnanswered();
-    this.#showImages();
     if (this.#messages.length === 0) throw invalid('input', 'input has no message. Send at least one.');
     return { messages: this.#messages, dropped: [...this.#dropped] };
   }
@@ -133,13 +130,10 @@ class ConversationBuilder {
     this.#rejectUnanswered();
     this.#calls.reset();
     if (role !== 'user') {
-      this.#showImages();
       this.#messages.push({ role: 'system', content: text });
       return;
     }
-    const shown = [...this.#images, ...images];
-    this.#images = [];
-    this.#messages.push({ role, content: text, ...(shown.length > 0 && { images: shown }) });
+    this.#messages.push({ role, content: text, ...(images.length > 0 && { images }) });
   }
 
   #addReasoning({ content = [], summary = [] }: ReasoningItem): void {
@@ -160,7 +154,6 @@ class ConversationBuilder {
     const { text, images } = parseContent(output, `${path}.output`, (part, partPath) =>
       parsePart(part, partPath, true),
     );
-    this.#images = [...this.#images, ...images.map((image) => ({ ...image, at: 0 }))];
     const toolCallId = this.#calls.match(id, {
       path,
       idPath: `${path}.call_id`,
@@ -169,7 +162,7 @@ class ConversationBuilder {
         message: `${path}.call_id is ${JSON.stringify(id)}, but no function_call stands before it. Send the call too, right before its output.`,
       },
     });
-    this.#messages.push({ role: 'tool', content: text, toolCallId });
+    this.#messages.push({ role: 'tool', content: text, toolCallId, ...(images.length > 0 && { images }) });
   }
 
   #drop(type: string, path: string): void {
@@ -187,7 +180,6 @@ class ConversationBuilder {
     this.#turn = newTurn();
     if (text === undefined && calls.length === 0) return;
     this.#rejectUnanswered();
-    this.#showImages();
     this.#calls.begin(calls.map(({ call, path }) => ({ id: call.id, idPath: `${path}.call_id` })));
     this.#messages.push({
       role: 'assistant',
@@ -195,12 +187,6 @@ class ConversationBuilder {
       ...(reasoning !== '' && { reasoning }),
       ...(calls.length > 0 && { toolCalls: calls.map(({ call }) => call) }),
     });
-  }
-
-  #showImages(): void {
-    if (this.#images.length === 0) return;
-    this.#messages.push({ role: 'user', content: '', images: this.#images });
-    this.#images = [];
   }
 
   #rejectUnanswered(): void {

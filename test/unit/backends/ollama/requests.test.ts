@@ -115,6 +115,20 @@ describe('tool calls', () => {
       expect(chatMessages([{ role: 'tool', content: 'one' }])).toEqual([{ role: 'tool', content: 'one' }]);
     });
 
+    it('have images behind the results, with what the user says', () => {
+      const image = { mediaType: 'image/png', base64: 'AA==', at: 3 };
+      const seen: Message = { role: 'tool', content: 'a photo', toolCallId: 'call_0', images: [image] };
+      expect(chatMessages([...EARLIER.slice(0, 2), seen]).slice(2)).toEqual([
+        { role: 'tool', content: 'a photo', tool_name: 'get_weather', tool_call_id: 'call_0' },
+        { role: 'user', content: '', images: ['AA=='] },
+      ]);
+      const call = { id: 'call_9', name: 'clock', arguments: '[]' };
+      const broken: Message = { role: 'assistant', content: '', toolCalls: [call] };
+      expect(() => chatMessages([...EARLIER.slice(0, 2), seen, broken])).toThrow(
+        expect.objectContaining({ param: 'messages[3].tool_calls[0].arguments' }),
+      );
+    });
+
     it.each(['{"city":"Par', '[]', '"Paris"', ''])('with the arguments %j are refused', (text) => {
       const call = { id: 'call_0', name: 'get_weather', arguments: text };
       expect(() => chatMessages([{ role: 'assistant', content: '', toolCalls: [call] }])).toThrow(

@@ -156,6 +156,18 @@ describe('messages', () => {
     expect(dialectsOf()).toBe(DIALECTS);
   });
 
+  it('show the images of results of tools behind them, as a user would', () => {
+    const images = [{ mediaType: 'image/png', base64: 'AA==', at: 2 }];
+    const url = 'data:image/png;base64,AA==';
+    const request = conversation([{ role: 'tool', content: 'it', toolCallId: 'a', images }]);
+    for (const flavor of ['vllm', 'llama-server', 'generic'] as const) {
+      expect(bodyOf(flavor, request).messages).toEqual([
+        { role: 'tool', content: 'it', tool_call_id: 'a' },
+        { role: 'user', content: [{ type: 'image_url', image_url: { url } }] },
+      ]);
+    }
+  });
+
   it('have images where they stood in the text', () => {
     const image = (base64: string, at: number) => ({ mediaType: 'image/png', base64, at });
     const wired = (base64: string) => ({

@@ -199,13 +199,14 @@ describe('calls of tools', () => {
           { id: 't2', name: 'get_weather', arguments: '{}' },
         ],
       },
-      { role: 'tool', content: 'a\nb', toolCallId: 't2' },
-      { role: 'tool', content: '18 °C', toolCallId: 't1' },
       {
-        role: 'user',
-        content: 'and now?',
-        images: [{ mediaType: 'image/png', base64: 'AAAA', at: 0 }],
+        role: 'tool',
+        content: 'a\nb',
+        toolCallId: 't2',
+        images: [{ mediaType: 'image/png', base64: 'AAAA', at: 1 }],
       },
+      { role: 'tool', content: '18 °C', toolCallId: 't1' },
+      { role: 'user', content: 'and now?' },
     ]);
   });
 

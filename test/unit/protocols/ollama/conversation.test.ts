@@ -106,6 +106,16 @@ describe('images', () => {
     ]);
   });
 
+  it('may be in the result of a tool', () => {
+    const image = 'iVBORw0KGgoAAAAN';
+    expect(messagesOf(user, calls(call('a')), { role: 'tool', content: 'it', images: [image] })[2]).toEqual({
+      role: 'tool',
+      content: 'it',
+      toolCallId: 'call_1_0',
+      images: [{ mediaType: 'image/png', base64: image, at: 0 }],
+    });
+  });
+
   it.each([
     'http://example.com/a.png',
     'data:image/png;base64,iVBORw0KGgoAAAAN',

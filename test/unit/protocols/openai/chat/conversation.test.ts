@@ -120,6 +120,18 @@ describe('messages', () => {
 });
 
 describe('calls and what tools answered', () => {
+  it('may have images in an answer', () => {
+    const seen = { role: 'tool', tool_call_id: 'a', content: [text('it'), image(PNG)] };
+    expect(messagesOf(asked('a'), seen).at(-1)).toEqual({
+      role: 'tool',
+      content: 'it',
+      toolCallId: 'a',
+      images: [{ mediaType: 'image/png', base64: 'iVBORw0KGgo=', at: 2 }],
+    });
+    const remote = { ...seen, content: [image('https://example.com/a.png')] };
+    expect(refusal(asked('a'), remote).param).toMatch(/^messages\[\d\]\.content\[0\]\.image_url\.url$/);
+  });
+
   it('belong together, in any order of the answers', () => {
     expect(
       messagesOf(asked('a', 'b'), answered('b'), answered('a'), { role: 'user', content: 'so?' }),
