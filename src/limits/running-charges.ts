@@ -11,8 +11,11 @@ import type { LimitStore, UsedSoFar } from './limit-store.ts';
 
 export const LOOKED_AT_EVERY_MS: Milliseconds = 1000;
 
+/** In a turn: requests that come meanwhile are not to wait for all that run, nor a store to get all of it at once. */
+const LOOKED_AT_ONCE = 256;
+
 interface RunningChargesOptions {
-  readonly clock: Pick<Clock, 'now' | 'schedule'>;
+  readonly clock: Pick<Clock, 'now' | 'schedule' | 'atEndOfTurn'>;
   readonly store: Pick<LimitStore, 'countRunning'>;
   /** What these tries have used of what the rule counts. */
   readonly usedOf: (rule: LimitRule, tries: readonly ConsumedTry[]) => number;
@@ -28,6 +31,7 @@ export class RunningCharges {
   readonly #options: RunningChargesOptions;
   /** Each knows its place. */
   readonly #running: Running[] = [];
+  /** Until all have been looked at. */
   #timer: Timer | undefined;
 
   constructor(options: RunningChargesOptions) {
@@ -51,23 +55,36 @@ export class RunningCharges {
   }
 
   /** One timer, however many run: not one for each of them. */
+  /** One timer, however many run: not one for each of them. */
   #lookLater(): void {
-    this.#timer ??= this.#options.clock.schedule(LOOKED_AT_EVERY_MS, () => this.#look());
+    this.#timer ??= this.#options.clock.schedule(LOOKED_AT_EVERY_MS, () => this.#look(this.#running.length));
   }
 
-  #look(): void {
-    this.#timer = undefined;
+  /** The last ones first, so that none is left out: in the place of one that ends comes one that was looked at. */
+  #look(below: number): void {
     const { clock, store } = this.#options;
     const now = clock.now();
-    const beyond = this.#running.flatMap((running) => this.#beyondReserved(running, now) ?? []);
+    const beyond: UsedSoFar[] = [];
+    let next = Math.min(below, this.#running.length);
+    for (let left = LOOKED_AT_ONCE; left > 0 && next > 0; left -= 1) {
+      next -= 1;
+      const used = this.#beyondReserved(this.#running[next], now);
+      if (used !== undefined) beyond.push(used);
+    }
     if (beyond.length > 0) store.countRunning(beyond);
+    if (next > 0) {
+      clock.atEndOfTurn(() => this.#look(next));
+      return;
+    }
+    this.#timer = undefined;
     if (this.#running.length > 0) this.#lookLater();
   }
 
-  #beyondReserved({ counted, trace: { consumed } }: Running, now: Milliseconds): UsedSoFar | undefined {
-    if (consumed === undefined) return undefined;
-    const tries = consumed.triesSoFar(now);
-    const { admission, rules, charges } = counted;
+  #beyondReserved(running: Running | undefined, now: Milliseconds): UsedSoFar | undefined {
+    const tries = running?.trace.consumed?.triesSoFar(now);
+    // It waits.
+    if (running === undefined || tries === undefined || tries.length === 0) return undefined;
+    const { admission, rules, charges } = running.counted;
     const amounts = rules.map((rule) => (isOfUse(rule) ? this.#options.usedOf(rule, tries) : 0));
     const isBeyond = amounts.some((amount, index) => amount > (charges[index]?.amount ?? 0));
     return isBeyond ? { admission, amounts } : undefined;
