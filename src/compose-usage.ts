@@ -41,7 +41,7 @@ export function createUsage({
   flushAll,
 }: {
   readonly config: Config;
-  readonly store: { readonly usage: UsageStore; readonly keys: Pick<KeyStore, 'list'> };
+  readonly store: { readonly usage: UsageStore; readonly keys: Pick<KeyStore, 'named' | 'namesOf'> };
   readonly log: Log;
   /** Of all processes; absent: this one serves alone. */
   readonly flushAll?: (() => Promise<void>) | undefined;
@@ -61,7 +61,8 @@ export function createUsage({
     families: usageFamilies(writer),
     reader: {
       currency: () => settings.currency,
-      keys: () => store.keys.list(),
+      keysNamed: (idOrName) => store.keys.named(idOrName),
+      namesOf: (ids) => store.keys.namesOf(ids),
       report: async (query) => {
         await (flushAll ?? flush)();
         return store.usage.report(query);

@@ -5,6 +5,7 @@
 import { ServingError } from '../core/errors.ts';
 import { StoreError, type StoreFault } from '../core/store-error.ts';
 import { type KeySettings, readKeyChanges, readNewKey } from './key-fields.ts';
+import type { KeysPage, KeysQuery } from './key-page.ts';
 import type { KeyChanges, KeyRecord, KeySecret } from './key-record.ts';
 import type { KeyStore } from './key-store.ts';
 import { hashOfKey, newKeyId, newKeyText, shownPartOf } from './key-text.ts';
@@ -59,6 +60,11 @@ export class KeyAdministration {
   /** Revoked ones included. */
   list(): Promise<readonly KeyRecord[]> {
     return answered(this.#store.list());
+  }
+
+  /** Undefined: no key has the id `after`. */
+  page(query: KeysQuery): Promise<KeysPage | undefined> {
+    return answered(this.#store.page(query));
   }
 
   /** By its id or its name. Of a name that was used again, the key that is not revoked, or the newest. */

@@ -1,4 +1,5 @@
 /** The port of the database for keys. All methods reject with a StoreError. */
+import type { KeyName, KeysPage, KeysQuery } from './key-page.ts';
 import type { KeyChanges, KeyRecord } from './key-record.ts';
 
 /** Of one moment: a later `changedSince` that revision misses none. */
@@ -12,6 +13,10 @@ export interface KeyStore {
   revision(): Promise<number>;
   /** Revoked ones included, in the order in which they were added. */
   list(): Promise<readonly KeyRecord[]>;
+  /** Of `list`. Undefined: no key has the id `after`. */
+  page(query: KeysQuery): Promise<KeysPage | undefined>;
+  /** In no order; ids of no key are left out. */
+  namesOf(ids: readonly string[]): Promise<readonly KeyName[]>;
   /** Those of that id or that name, in the same order: a name of revoked keys may be used again. */
   named(idOrName: string): Promise<readonly KeyRecord[]>;
   /** As `list`. */

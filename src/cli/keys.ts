@@ -143,7 +143,7 @@ const commandLog: Log = {
 };
 
 async function createKey({ keys, audited, by, command, asJson, now }: KeySession): Promise<void> {
-  const isFirst = (await keys.list()).length === 0;
+  const isFirst = (await keys.page({ limit: 1, withRevoked: true }))?.records.length === 0;
   const made = await audited.create(by, { name: command.getOptionValue('name'), ...keyFieldsOf(command) });
   await printMade(made, { asJson, now });
   explainModels(command, made.record);

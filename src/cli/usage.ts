@@ -79,7 +79,8 @@ async function readReport(settings: Flags, request: Parameters<typeof usageRepor
   try {
     const reader = {
       currency: () => currency,
-      keys: () => store.keys.list(),
+      keysNamed: (idOrName: string) => store.keys.named(idOrName),
+      namesOf: (ids: readonly string[]) => store.keys.namesOf(ids),
       report: store.usage.report.bind(store.usage),
     };
     return await usageReport(reader, request);

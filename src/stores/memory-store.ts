@@ -1,4 +1,12 @@
 /** A store that forgets: for servers that shall leave no file, and for tests. */
+import {
+  hasWords,
+  type KeyName,
+  type KeysPage,
+  type KeysQuery,
+  pageOf,
+  wordsOfFilter,
+} from '../access/key-page.ts';
 import { changedRecord, type KeyChanges, type KeyRecord } from '../access/key-record.ts';
 import type { KeysAtRevision } from '../access/key-store.ts';
 import { NOTHING_USED, type UsageMeasures } from '../core/usage-measures.ts';
@@ -34,6 +42,27 @@ class MemoryKeys implements KeyStore {
 
   async list(): Promise<readonly KeyRecord[]> {
     return [...this.#records.values()];
+  }
+
+  async page({ after, limit, filter, withRevoked }: KeysQuery): Promise<KeysPage | undefined> {
+    if (after !== undefined && !this.#records.has(after)) return undefined;
+    const words = wordsOfFilter(filter);
+    const found: KeyRecord[] = [];
+    let isBehind = after === undefined;
+    for (const record of this.#records.values()) {
+      if (found.length > limit) break;
+      if (isBehind && (withRevoked || record.revokedAt === undefined) && hasWords(record, words))
+        found.push(record);
+      isBehind ||= record.id === after;
+    }
+    return pageOf(found, limit);
+  }
+
+  async namesOf(ids: readonly string[]): Promise<readonly KeyName[]> {
+    return ids.flatMap((id) => {
+      const record = this.#records.get(id);
+      return record === undefined ? [] : { id, name: record.name };
+    });
   }
 
   async named(idOrName: string): Promise<readonly KeyRecord[]> {

@@ -19,6 +19,8 @@ export function withReadingThread(
     keys: {
       revision: () => keys.revision(),
       list: () => thread.read((reader) => reader.keys.list()),
+      page: (query) => thread.read((reader) => reader.keys.page(query)),
+      namesOf: (ids) => thread.read((reader) => reader.keys.namesOf(ids)),
       named: (idOrName) => keys.named(idOrName),
       readAll: () => keys.readAll(),
       changedSince: (revision) => keys.changedSince(revision),

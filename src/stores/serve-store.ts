@@ -11,6 +11,8 @@ export const ONE_LANE = (): string => 'all';
 export function laneOfConnection({ name }: StoreCall): string {
   switch (name) {
     case 'keys.list':
+    case 'keys.page':
+    case 'keys.namesOf':
     case 'usage.report':
     case 'audit.list':
       return 'readings';
@@ -55,6 +57,10 @@ async function performOn(store: SqlStore, call: StoreCall): Promise<unknown> {
       return store.keys.revision();
     case 'keys.list':
       return store.keys.list();
+    case 'keys.page':
+      return store.keys.page(call.query);
+    case 'keys.namesOf':
+      return store.keys.namesOf(call.ids);
     case 'keys.named':
       return store.keys.named(call.idOrName);
     case 'keys.readAll':

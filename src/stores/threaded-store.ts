@@ -4,6 +4,7 @@
  * next call.
  */
 import { Worker } from 'node:worker_threads';
+import type { KeyName, KeysPage, KeysQuery } from '../access/key-page.ts';
 import type { KeyChanges, KeyRecord } from '../access/key-record.ts';
 import type { KeysAtRevision } from '../access/key-store.ts';
 import type { UsageQuery } from '../usage/usage-row.ts';
@@ -29,6 +30,8 @@ export interface StoreThread {
 
 export type StoreCall =
   | { readonly name: 'open' | 'keys.revision' | 'keys.list' | 'keys.readAll' | 'close' }
+  | { readonly name: 'keys.page'; readonly query: KeysQuery }
+  | { readonly name: 'keys.namesOf'; readonly ids: readonly string[] }
   | { readonly name: 'keys.named'; readonly idOrName: string }
   | { readonly name: 'keys.changedSince'; readonly revision: number }
   | { readonly name: 'keys.add'; readonly record: KeyRecord }
@@ -65,6 +68,8 @@ export class ThreadedStore implements Store {
     this.keys = {
       revision: () => this.#call<number>({ name: 'keys.revision' }),
       list: () => this.#call<readonly KeyRecord[]>({ name: 'keys.list' }),
+      page: (query) => this.#call<KeysPage | undefined>({ name: 'keys.page', query }),
+      namesOf: (ids) => this.#call<readonly KeyName[]>({ name: 'keys.namesOf', ids }),
       named: (idOrName) => this.#call<readonly KeyRecord[]>({ name: 'keys.named', idOrName }),
       readAll: () => this.#call<KeysAtRevision>({ name: 'keys.readAll' }),
       changedSince: (revision) =>

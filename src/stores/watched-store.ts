@@ -44,6 +44,8 @@ export function watchedStore(store: Store, health: StoreHealth): Store {
     keys: {
       revision: () => health.watch('read', keys.revision()),
       list: () => health.watch('read', keys.list()),
+      page: (query) => health.watch('read', keys.page(query)),
+      namesOf: (ids) => health.watch('read', keys.namesOf(ids)),
       named: (idOrName) => health.watch('read', keys.named(idOrName)),
       readAll: () => health.watch('read', keys.readAll()),
       changedSince: (revision) => health.watch('read', keys.changedSince(revision)),

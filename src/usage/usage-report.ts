@@ -9,12 +9,19 @@ import { isCalendarDay } from '../core/iso-time.ts';
 import { NANO_PER_UNIT } from '../core/usage-measures.ts';
 import type { UsageDimension, UsageQuery, UsageSum } from './usage-row.ts';
 
+interface KeyName {
+  readonly id: string;
+  readonly name: string;
+}
+
 /** What reports are made of. Both promises reject with an error whose message is for operators. */
 export interface UsageReader {
   /** Of the money. */
   currency(): string;
-  /** Those that have been revoked, too. */
-  keys(): Promise<readonly { readonly id: string; readonly name: string }[]>;
+  /** Of keys with that id or that name, those that have been revoked, too. */
+  keysNamed(idOrName: string): Promise<readonly KeyName[]>;
+  /** Of keys with those ids, those that have been revoked, too. Ids of no key are left out. */
+  namesOf(ids: readonly string[]): Promise<readonly KeyName[]>;
   /** Of all requests that have ended, if the store could be written. */
   report(query: UsageQuery): Promise<readonly UsageSum[]>;
 }
@@ -157,14 +164,12 @@ function wrong(param: string, message: string): ServingError {
 /** Rejects as the reader does. */
 export async function usageReport(reader: UsageReader, request: UsageRequest): Promise<UsageReport> {
   const { by, from, to, key, caller, team } = request;
-  const isNamed = by.includes('key') || key !== undefined;
-  const keys = isNamed ? await reader.keys() : [];
   const query = { by, from, to, team };
   const sums =
     key === undefined
       ? await reader.report({ ...query, caller })
-      : addedUp(await Promise.all(callersOf(key, keys).map((id) => reader.report({ ...query, caller: id }))));
-  const names = new Map(keys.map(({ id, name }) => [id, name]));
+      : addedUp(await reportsOf(reader, query, callersOf(key, await reader.keysNamed(key))));
+  const names = await namesIn(sums, by, reader);
   const rows = sums.map((sum) => shownUsage(sum, by, names));
   return {
     currency: reader.currency(),
@@ -175,9 +180,30 @@ export async function usageReport(reader: UsageReader, request: UsageRequest): P
 }
 
 /** A revoked key may have had the name of one that is there now: both are meant. A key of the configuration leaves no record. */
-function callersOf(key: string, keys: readonly { readonly id: string; readonly name: string }[]): string[] {
-  const stored = keys.filter(({ id, name }) => name === key || id === key).map(({ id }) => id);
-  return [...stored, key.startsWith(CONFIGURED) ? key : `${CONFIGURED}${key}`];
+function callersOf(key: string, stored: readonly KeyName[]): string[] {
+  return [...stored.map(({ id }) => id), key.startsWith(CONFIGURED) ? key : `${CONFIGURED}${key}`];
+}
+
+function reportsOf(
+  reader: UsageReader,
+  query: UsageQuery,
+  callers: readonly string[],
+): Promise<(readonly UsageSum[])[]> {
+  return Promise.all(callers.map((caller) => reader.report({ ...query, caller })));
+}
+
+/** Names of the keys that these rows are of, by id. */
+async function namesIn(
+  sums: readonly UsageSum[],
+  by: readonly UsageDimension[],
+  reader: UsageReader,
+): Promise<ReadonlyMap<string, string>> {
+  const at = by.indexOf('key');
+  if (at === -1) return new Map();
+  const ids = new Set(sums.map((sum) => sum.by[at] ?? ''));
+  const ofStore = [...ids].filter((id) => id !== '' && !id.startsWith(CONFIGURED));
+  if (ofStore.length === 0) return new Map();
+  return new Map((await reader.namesOf(ofStore)).map(({ id, name }) => [id, name]));
 }
 
 function addedUp(reports: readonly (readonly UsageSum[])[]): readonly UsageSum[] {

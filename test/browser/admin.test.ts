@@ -384,6 +384,40 @@ test('Chat and Live load nothing of Admin; its code and styles come with it, the
   expect([...loaded]).toContain('/assets/usage-section.js');
 });
 
+test('of many keys, one page is asked for and shown at a time, of those that fit', async (context) => {
+  const server = await startAdmin();
+  for (let made = 1; made <= 203; made += 1)
+    await makeKey(server, { name: `key-${made}`, team: made > 200 ? 'red' : 'blue' });
+  const page = await openAdmin(context, server, 'keys');
+  const [back, forth] = ['Previous keys', 'Next keys'].map((name) => page.getByRole('button', { name }));
+  await poll(() => text(page)).toContain(
+    'Keys 1 to 200, in the order in which they were made; there are more',
+  );
+  expect(await rows(page)).toHaveLength(200);
+  expect(await back?.isDisabled()).toBe(true);
+  await forth?.click();
+  await poll(() => text(page)).toContain(
+    'Keys 201 to 203, in the order in which they were made; these are the last',
+  );
+  expect((await rows(page)).map((row) => /key-\d+/.exec(row)?.[0])).toEqual([
+    'key-201',
+    'key-202',
+    'key-203',
+  ]);
+  expect(await forth?.isDisabled()).toBe(true);
+  expect(await seriousProblems(page)).toEqual([]);
+  await back?.click();
+  await poll(() => text(page)).toContain('Keys 1 to 200');
+
+  const asked = page.waitForRequest((request) => request.url().includes('filter='));
+  await page.getByLabel('Filter keys').pressSequentially('RED key-20');
+  expect(new URL((await asked).url()).search).toBe('?limit=200&filter=RED+key-20&revoked=false');
+  await poll(() => text(page)).toContain('3 keys.');
+  expect(await page.getByRole('button', { name: 'Next keys' }).count()).toBe(0);
+  await page.getByLabel('Filter keys').fill('none of them');
+  await poll(() => text(page)).toContain('No key fits the filter.');
+});
+
 describe('who may see it', () => {
   test('with admin keys, the page asks for one; cancelled it says what is missing', async (context) => {
     const server = await startAdmin(...ADMINS);
@@ -412,10 +446,11 @@ describe('when something is gone', () => {
     const page = await openAdmin(context, server, 'targets', { expects: [/503/] });
     // As the server answers it (test/end-to-end): a store in memory has no faults.
     const error = { code: 'store_unavailable', message: 'The database of keys can’t be reached.' };
-    await page.route('**/admin/keys', (route) => route.fulfill({ status: 503, json: { error } }));
+    const list = (url: URL) => url.pathname === '/admin/keys';
+    await page.route(list, (route) => route.fulfill({ status: 503, json: { error } }));
     await page.getByRole('link', { name: 'Keys' }).click();
     await poll(() => page.getByRole('alert').innerText()).toContain('The database can’t be reached.');
-    await page.unroute('**/admin/keys');
+    await page.unroute(list);
     await poll(() => rows(page)).toEqual([expect.stringContaining('alice')]);
     expect(await page.getByRole('alert').count()).toBe(0);
   });

@@ -63,6 +63,85 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
         expect(await store.keys.list()).toEqual(keys);
       });
 
+      test('page by page have each once, in their order, those too that are added meanwhile', async () => {
+        const names = Array.from({ length: 5 }, (_, index) => `key-${index}`);
+        for (const each of names) await store.keys.add(fullKey(each));
+        const page = (after?: string) => store.keys.page({ after, limit: 2, withRevoked: true });
+        expect(await page()).toEqual({ records: [fullKey('key-0'), fullKey('key-1')], next: 'key_key-1' });
+        await store.keys.change(fullKey('key-1'), { name: 'another' });
+        expect(await page('key_key-1')).toMatchObject({
+          records: [{ id: 'key_key-2' }, { id: 'key_key-3' }],
+          next: 'key_key-3',
+        });
+        await store.keys.add(plainKey('last'));
+        expect(await page('key_key-3')).toEqual({
+          records: [fullKey('key-4'), plainKey('last')],
+          next: undefined,
+        });
+        expect(await page('key_last')).toEqual({ records: [], next: undefined });
+      });
+
+      test('page by page, a page behind a key that is none is no page', async () => {
+        await store.keys.add(plainKey('alice'));
+        const query = { limit: 2, withRevoked: true };
+        expect(await store.keys.page({ ...query, after: 'key_bob' })).toBeUndefined();
+        expect(await store.keys.page({ ...query, after: "nu\0l' OR 1=1" })).toBeUndefined();
+      });
+
+      test('page by page can be asked for without those that are revoked', async () => {
+        await store.keys.add(plainKey('zoe', { revokedAt: 1_700_000_000_001 }));
+        await store.keys.add(plainKey('alice'));
+        await store.keys.add(plainKey('bob', { revokedAt: 1_700_000_000_001 }));
+        await store.keys.add(plainKey('carol', { expiresAt: 1_700_000_000_001 }));
+        const query = { limit: 1, withRevoked: false };
+        const first = await store.keys.page(query);
+        expect(first).toEqual({ records: [plainKey('alice')], next: 'key_alice' });
+        expect(await store.keys.page({ ...query, after: first?.next })).toMatchObject({
+          records: [{ name: 'carol' }],
+          next: undefined,
+        });
+        expect(await store.keys.page({ ...query, after: 'key_bob' })).toMatchObject({
+          records: [{ name: 'carol' }],
+        });
+      });
+
+      test.each([
+        ['a part of the name', 'LIC', ['alice', 'Alice-2']],
+        ['the id', 'key_bob', ['bob']],
+        ['the team', 'red', ['bob']],
+        ['a label', '4711', ['bob']],
+        ['a label with its name', '"centre":"4711"', ['bob']],
+        ['words in any place', '  centre \t blue', ['alice']],
+        ['words that one key has, not two', 'alice 4711', []],
+        ['no words', ' ', ['alice', 'bob', 'Alice-2', '50% _off']],
+        ['signs that other languages of search know', '% _', ['50% _off']],
+        ['a sign of them alone', '*', []],
+        ['small letters beyond those of English, as they are', 'grün', ['Alice-2']],
+        ['capital letters beyond those of English, as they are', 'GRÜN', []],
+        ['what no database takes', 'alice\0', []],
+      ])('found by %s', async (_, filter, names) => {
+        await store.keys.add(plainKey('alice', { team: 'blue', labels: { centre: '12' } }));
+        await store.keys.add(plainKey('bob', { team: 'Red', labels: { centre: '4711' } }));
+        await store.keys.add(plainKey('Alice-2', { team: 'grün' }));
+        await store.keys.add(plainKey('50% _off'));
+        const page = await store.keys.page({ limit: 10, filter, withRevoked: true });
+        expect(page?.records.map((key) => key.name)).toEqual(names);
+      });
+
+      test('have their names by their ids', async () => {
+        await store.keys.add(plainKey('alice'));
+        await store.keys.add(plainKey('bob', { revokedAt: 1_700_000_000_001 }));
+        await store.keys.add(plainKey('carol'));
+        const ids = ['key_bob', 'config:zoe', '', 'nu\0l\ud800', 'key_alice'];
+        expect(
+          (await store.keys.namesOf(ids)).toSorted((one, other) => (one.id < other.id ? -1 : 1)),
+        ).toEqual([
+          { id: 'key_alice', name: 'alice' },
+          { id: 'key_bob', name: 'bob' },
+        ]);
+        expect(await store.keys.namesOf([])).toEqual([]);
+      });
+
       test('a change replaces what it names, and resolves with the whole key', async () => {
         await store.keys.add(fullKey('alice'));
         const secrets = [secret('newest'), secret('new-of-alice', { expiresAt: 1_700_000_900_000 })];

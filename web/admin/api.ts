@@ -11,6 +11,7 @@ import { type ApiRequest, callApi } from '../api/request.ts';
 
 export type { KeyView, UsageAnswer, UsageDimension };
 
+type KeysPage = Static<typeof answers.KeysAnswer>;
 type KeyDetails = Static<typeof answers.KeyAnswer>;
 /** A key whose secret was just made: the only answer that has it. */
 export type MadeKey = Static<typeof answers.MadeKeyAnswer>;
@@ -54,8 +55,24 @@ const oneKey = (id: string, rest = '') => `keys/${encodeURIComponent(id)}${rest}
 /** Names of targets contain slashes, which stay. */
 const oneTarget = (name: string) => `targets/${name.split('/').map(encodeURIComponent).join('/')}`;
 
-export async function listKeys(options: CallOptions): Promise<readonly KeyView[]> {
-  return (await call<Static<typeof answers.KeysAnswer>>('keys', options)).keys;
+export interface KeysQuestion {
+  readonly limit: number;
+  readonly after?: string | undefined;
+  readonly filter: string;
+  readonly withRevoked: boolean;
+}
+
+export function listKeys(
+  { limit, after, filter, withRevoked }: KeysQuestion,
+  options: CallOptions,
+): Promise<KeysPage> {
+  const query = new URLSearchParams({
+    limit: String(limit),
+    ...(after !== undefined && { after }),
+    ...(filter !== '' && { filter }),
+    ...(!withRevoked && { revoked: 'false' }),
+  });
+  return call(`keys?${query}`, options);
 }
 
 export function readKey(id: string, options: CallOptions): Promise<KeyDetails> {

@@ -2,10 +2,11 @@
 interface FilterProps {
   readonly label: string;
   readonly value: string;
+  readonly maxLength?: number;
   readonly onInput: (value: string) => void;
 }
 
-export function Filter({ label, value, onInput }: FilterProps) {
+export function Filter({ label, value, maxLength, onInput }: FilterProps) {
   return (
     <input
       type="search"
@@ -14,6 +15,7 @@ export function Filter({ label, value, onInput }: FilterProps) {
       aria-label={label}
       spellcheck={false}
       value={value}
+      maxLength={maxLength}
       onInput={(event) => onInput(event.currentTarget.value)}
     />
   );

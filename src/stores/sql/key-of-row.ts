@@ -8,7 +8,7 @@ import { PRIORITIES, type Priority } from '../../core/priority.ts';
 import type { SqlRow, SqlValue } from './sql-database.ts';
 
 /** What a Date can hold. */
-const LAST_TIME = 8.64e15;
+export const LAST_TIME = 8.64e15;
 
 /** `secrets`: the rows that have them, in their order. */
 export function recordOf(row: SqlRow, secrets: readonly SqlRow[]): KeyRecord {

@@ -1,8 +1,9 @@
 /** Keys in their tables: a row for each key, and one for each of its secrets. */
+import { type KeysQuery, wordsOfFilter } from '../../access/key-page.ts';
 import type { KeyRecord, KeySecret } from '../../access/key-record.ts';
 import type { KeysAtRevision } from '../../access/key-store.ts';
-import { recordOf } from './key-of-row.ts';
-import type { SqlRow, SqlValue } from './sql-database.ts';
+import { LAST_TIME, recordOf } from './key-of-row.ts';
+import { type Dialect, type SqlRow, type SqlValue, storableText } from './sql-database.ts';
 
 export const KEY_COLUMNS = [
   'id',
@@ -47,14 +48,16 @@ export function secretValues(keyId: string, secret: KeySecret, position: number)
 const COLUMNS = `k.number, k.revision, ${KEY_COLUMNS.map((column) => `k.${column}`).join(', ')},
     s.hash AS secret_hash, s.shown AS secret_shown, s.created_at AS secret_created_at, s.expires_at AS secret_expires_at`;
 
+const WITH_SECRETS = 'LEFT JOIN llm_serve_secrets s ON s.key_id = k.id';
+
 /** Of a key's rows: one for each of its secrets, in their order, or one without. */
-export const KEYS_WITH_SECRETS = `SELECT ${COLUMNS} FROM llm_serve_keys k LEFT JOIN llm_serve_secrets s ON s.key_id = k.id`;
+export const KEYS_WITH_SECRETS = `SELECT ${COLUMNS} FROM llm_serve_keys k ${WITH_SECRETS}`;
 
 /** As they are at one moment, with the revisions of that. A row without `id`: there are no such keys. */
 function keysAtRevision(which: string): string {
   return `SELECT r.revision AS keys_revision,
     (SELECT revision FROM llm_serve_revisions WHERE name = 'keys_deleted') AS deleted_revision, ${COLUMNS}
-  FROM llm_serve_revisions r LEFT JOIN llm_serve_keys k ON ${which} LEFT JOIN llm_serve_secrets s ON s.key_id = k.id
+  FROM llm_serve_revisions r LEFT JOIN llm_serve_keys k ON ${which} ${WITH_SECRETS}
   WHERE r.name = 'keys'`;
 }
 
@@ -64,6 +67,45 @@ export const NAMED_KEYS = `${KEYS_WITH_SECRETS} WHERE k.id = ? OR k.name = ? ${I
 export const ALL_KEYS = `${keysAtRevision('TRUE')} ${IN_ORDER}`;
 /** By the index that finds them. */
 export const CHANGED_KEYS = `${keysAtRevision('k.revision > ?')} ORDER BY k.revision, k.number, s.position`;
+
+export const NUMBER_OF_KEY = 'SELECT number FROM llm_serve_keys WHERE id = ?';
+
+/** Ids as a list in JSON. */
+export const NAMES_OF_KEYS: Readonly<Record<Dialect, string>> = {
+  sqlite: 'SELECT id, name FROM llm_serve_keys WHERE id IN (SELECT value FROM json_each(?))',
+  postgres:
+    'SELECT id, name FROM llm_serve_keys WHERE id IN (SELECT json_array_elements_text(CAST(CAST(? AS TEXT) AS JSON)))',
+};
+
+/** What `hasWords` looks into. A column that can't be read is looked into as it is. */
+const TEXT_OF_KEY = "name || ' ' || coalesce(team, '') || ' ' || id || ' ' || labels";
+
+/** In each dialect: whether it has a text. Only letters from A to Z have a small one. */
+const HAS_WORD: Readonly<Record<Dialect, string>> = {
+  sqlite: `instr(lower(${TEXT_OF_KEY}), ?) > 0`,
+  postgres: `strpos(lower((${TEXT_OF_KEY}) COLLATE "C"), ?) > 0`,
+};
+
+/** A time that can't be read revokes nothing. */
+const NOT_REVOKED = `(revoked_at IS NULL OR revoked_at NOT BETWEEN -${LAST_TIME} AND ${LAST_TIME})`;
+
+/** Behind the key with that number, one more than the page has. */
+export function pageOfKeys(
+  { limit, filter, withRevoked }: KeysQuery,
+  { dialect, afterNumber }: { readonly dialect: Dialect; readonly afterNumber: number },
+): { readonly text: string; readonly parameters: readonly SqlValue[] } {
+  const words = wordsOfFilter(filter).map(storableText);
+  const conditions = [
+    'number > ?',
+    ...(withRevoked ? [] : [NOT_REVOKED]),
+    ...words.map(() => HAS_WORD[dialect]),
+  ];
+  return {
+    text: `SELECT ${COLUMNS} FROM (SELECT * FROM llm_serve_keys WHERE ${conditions.join(' AND ')} ORDER BY number LIMIT ?) k
+      ${WITH_SECRETS} ${IN_ORDER}`,
+    parameters: [afterNumber, ...words, limit + 1],
+  };
+}
 
 /** Of CHANGED_KEYS since a revision. Undefined: they may not be all. */
 export function changesOf(rows: readonly SqlRow[], since: number): KeysAtRevision | undefined {

@@ -1,4 +1,5 @@
 /** The store in a database that speaks SQL: what SQLite and PostgreSQL have in common, which is all but the connection. */
+import { type KeyName, type KeysPage, type KeysQuery, pageOf } from '../../access/key-page.ts';
 import { changedRecord, type KeyChanges, type KeyRecord } from '../../access/key-record.ts';
 import type { KeysAtRevision } from '../../access/key-store.ts';
 import type { AuditEntry, AuditLog, KeyStore, Store } from '../store.ts';
@@ -13,12 +14,15 @@ import {
   KEYS_WITH_SECRETS,
   keyValues,
   NAMED_KEYS,
+  NAMES_OF_KEYS,
+  NUMBER_OF_KEY,
+  pageOfKeys,
   recordsOf,
   SECRET_COLUMNS,
   secretValues,
 } from './key-rows.ts';
 import { migrate, readableVersion } from './migrations.ts';
-import type { Sql, SqlDatabase, SqlRow, SqlValue } from './sql-database.ts';
+import { type Sql, type SqlDatabase, type SqlRow, type SqlValue, storableText } from './sql-database.ts';
 import { SqlUsage } from './sql-usage.ts';
 
 export class SqlStore implements Store {
@@ -93,6 +97,27 @@ class SqlKeys implements KeyStore {
 
   async list(): Promise<readonly KeyRecord[]> {
     return (await this.readAll()).records;
+  }
+
+  async page(query: KeysQuery): Promise<KeysPage | undefined> {
+    const { dialect } = this.#database;
+    const afterNumber = query.after === undefined ? 0 : await this.#numberOf(query.after);
+    if (afterNumber === undefined) return undefined;
+    const { text, parameters } = pageOfKeys(query, { dialect, afterNumber });
+    return pageOf(recordsOf(await this.#database.run(text, parameters)), query.limit);
+  }
+
+  async namesOf(ids: readonly string[]): Promise<readonly KeyName[]> {
+    const rows = await this.#database.run(NAMES_OF_KEYS[this.#database.dialect], [
+      JSON.stringify(ids.map(storableText)),
+    ]);
+    return rows.map(({ id, name }) => ({ id: String(id), name: String(name) }));
+  }
+
+  /** It stays the same, so a page begins where the one before ended. */
+  async #numberOf(id: string): Promise<number | undefined> {
+    const [row] = await this.#database.run(NUMBER_OF_KEY, [id]);
+    return row === undefined ? undefined : Number(row.number);
   }
 
   async named(idOrName: string): Promise<readonly KeyRecord[]> {

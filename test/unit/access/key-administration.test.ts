@@ -218,6 +218,8 @@ describe('a store that fails', () => {
       store: {
         revision: broken,
         list: broken,
+        page: broken,
+        namesOf: broken,
         named: broken,
         readAll: broken,
         changedSince: broken,
@@ -231,6 +233,7 @@ describe('a store that fails', () => {
     expect(error.message).not.toContain('10.0.0.1');
     expect(error.cause).toBeInstanceOf(StoreError);
     expect((await refusalOf(keys.create({ name: 'alice' }))).code).toBe('store_unavailable');
+    expect((await refusalOf(keys.page({ limit: 1, withRevoked: true }))).code).toBe('store_unavailable');
     expect((await refusalOf(keys.find('alice'))).code).toBe('store_unavailable');
   });
 });

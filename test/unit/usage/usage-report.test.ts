@@ -90,6 +90,7 @@ const sum = (by: string[], changes: Partial<UsageSum> = {}): UsageSum => ({
 
 function reader(sums: (query: UsageQuery) => readonly UsageSum[]) {
   const queries: UsageQuery[] = [];
+  const named: (readonly string[])[] = [];
   const keys = [
     { id: 'key_1', name: 'bob' },
     { id: 'key_2', name: 'alice' },
@@ -97,13 +98,17 @@ function reader(sums: (query: UsageQuery) => readonly UsageSum[]) {
   ];
   const source: UsageReader = {
     currency: () => 'EUR',
-    keys: async () => keys,
+    keysNamed: async (idOrName) => keys.filter(({ id, name }) => id === idOrName || name === idOrName),
+    namesOf: async (ids) => {
+      named.push(ids);
+      return keys.filter(({ id }) => ids.includes(id));
+    },
     report: async (query) => {
       queries.push(query);
       return sums(query);
     },
   };
-  return { source, queries };
+  return { source, queries, named };
 }
 
 const SPAN = { from: 0, to: 3_600_000 };
@@ -119,6 +124,17 @@ describe('a report', () => {
       ['zoe', 'config:zoe'],
       [null, null],
     ]);
+  });
+
+  it('asks for the names of keys that are in its rows, each once, and for none where there are none', async () => {
+    const rows = [sum(['red', 'key_2']), sum(['blue', 'key_2']), sum(['', '']), sum(['', 'config:zoe'])];
+    const { source, named } = reader(() => rows);
+    await usageReport(source, { by: ['team', 'key'], ...SPAN });
+    expect(named).toEqual([['key_2']]);
+    const empty = reader(() => [sum(['']), sum(['config:zoe'])]);
+    await usageReport(empty.source, { by: ['key'], ...SPAN });
+    await usageReport(empty.source, { by: ['model'], key: 'bob', ...SPAN });
+    expect(empty.named).toEqual([]);
   });
 
   it('has money in units, slots in seconds, and no names where it is not by key', async () => {

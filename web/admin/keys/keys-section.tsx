@@ -1,5 +1,5 @@
 /** The keys of the store: who has one, what it may do, what it did today. */
-import { type StateUpdater, useState } from 'preact/hooks';
+import { type StateUpdater, useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { number, plural } from '../../ui/amounts.ts';
 import { CopyButton } from '../../ui/copy-button.tsx';
 import { TableScroll } from '../../ui/table.tsx';
@@ -7,7 +7,7 @@ import { type KeyView, listKeys, type MadeKey, readUsage, type UsageAnswer } fro
 import { currency, useCurrency } from '../currency.ts';
 import { Filter } from '../filter.tsx';
 import { Loaded, useResource } from '../loaded.tsx';
-import { fits, limitsInWords, moment, stateInWords, stateOf } from '../words.ts';
+import { limitsInWords, moment, stateInWords, stateOf } from '../words.ts';
 import {
   ChangeKeyDialog,
   KeyDetailsDialog,
@@ -15,11 +15,15 @@ import {
   RevokeDialog,
   RotateDialog,
 } from './key-dialogs.tsx';
+import { KeyPages, type ShownKeys } from './key-pages.ts';
 import { showSecret } from './secret.tsx';
 import { type UsedToday, usedToday } from './used-today.ts';
 
 const POLL_MS = 10_000;
-const MAX_ROWS = 200;
+/** Who types goes on within that time. */
+const TYPING_MS = 250;
+/** As long as the server takes. */
+const LONGEST_FILTER = 200;
 const COLUMNS = ['Name', 'Key', 'Team', 'Limits', 'Models', 'Expires', 'State', 'Used today (UTC)'];
 const COMMAND = 'llm-serve keys create --name alice --team red';
 
@@ -29,11 +33,27 @@ type Open =
   | { readonly what: 'details' | 'change' | 'rotate' | 'revoke'; readonly key: KeyView };
 
 export function KeysSection() {
-  const asked = useResource(listKeys, { pollMs: POLL_MS });
+  const pages = useMemo(() => new KeyPages(listKeys), []);
+  const asked = useResource((options) => pages.read(options), { pollMs: POLL_MS });
   const usage = useResource(readToday, { pollMs: POLL_MS });
   const [filter, setFilter] = useState('');
   const [withRevoked, setWithRevoked] = useState(false);
   const [open, setOpen] = useState<Open | undefined>(undefined);
+  const typing = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  useEffect(() => () => clearTimeout(typing.current), []);
+  const turn = (change: () => void) => {
+    change();
+    asked.reload();
+  };
+  const find = (text: string) => {
+    setFilter(text);
+    clearTimeout(typing.current);
+    typing.current = setTimeout(() => turn(() => pages.look({ filter: text })), TYPING_MS);
+  };
+  const include = (isChecked: boolean) => {
+    setWithRevoked(isChecked);
+    turn(() => pages.look({ withRevoked: isChecked }));
+  };
   return (
     <section aria-labelledby="admin-keys">
       <div class="admin-head">
@@ -45,22 +65,23 @@ export function KeysSection() {
           <input
             type="checkbox"
             checked={withRevoked}
-            onChange={(event) => setWithRevoked(event.currentTarget.checked)}
+            onChange={(event) => include(event.currentTarget.checked)}
           />
           Show revoked
         </label>
-        <Filter label="Filter keys" value={filter} onInput={setFilter} />
+        <Filter label="Filter keys" value={filter} maxLength={LONGEST_FILTER} onInput={find} />
       </div>
       <Loaded asked={asked}>
-        {(keys) =>
-          keys.length === 0 ? (
+        {(shown) =>
+          shown.areNone ? (
             <NoKeys />
           ) : (
             <KeysTable
-              keys={keys.filter((key) => withRevoked || key.revoked_at === null)}
-              filter={filter}
+              shown={shown}
               today={usage.state.value}
               onOpen={(key) => setOpen({ what: 'details', key })}
+              onBack={() => turn(() => pages.back())}
+              onForth={() => turn(() => pages.forth())}
             />
           )
         }
@@ -95,23 +116,23 @@ function NoKeys() {
 }
 
 interface KeysTableProps {
-  readonly keys: readonly KeyView[];
-  readonly filter: string;
+  readonly shown: ShownKeys;
   readonly today: UsageAnswer | undefined;
   readonly onOpen: (key: KeyView) => void;
+  readonly onBack: () => void;
+  readonly onForth: () => void;
 }
 
-function KeysTable({ keys, filter, today, onOpen }: KeysTableProps) {
+function KeysTable({ shown, today, onOpen, onBack, onForth }: KeysTableProps) {
+  const { keys, before, hasNext, isFiltered } = shown;
   const used = today === undefined ? undefined : usedToday(today.rows);
-  const shown = keys.filter(({ name, team, id, labels }) =>
-    fits(filter, name, team, id, Object.entries(labels).flat().join(' ')),
-  );
-  if (shown.length === 0)
-    return <p class="notice">{filter === '' ? 'All keys are revoked.' : 'No key fits the filter.'}</p>;
+  const isPage = before > 0 || hasNext;
+  if (keys.length === 0 && !isPage)
+    return <p class="notice">{isFiltered ? 'No key fits the filter.' : 'All keys are revoked.'}</p>;
   return (
     <>
       <TableScroll label="Keys" columns={COLUMNS}>
-        {shown.slice(0, MAX_ROWS).map((key) => (
+        {keys.map((key) => (
           <KeyRow
             key={key.id}
             shown={key}
@@ -121,12 +142,27 @@ function KeysTable({ keys, filter, today, onOpen }: KeysTableProps) {
         ))}
       </TableScroll>
       <p class="hint" role="status">
-        {plural(shown.length, 'key')}
-        {shown.length > MAX_ROWS && `, of which the first ${MAX_ROWS} are shown: filter to see others`}. Keys
-        of <code>auth.api_keys</code> are in the configuration.
+        {isPage ? pageInWords(shown) : `${plural(keys.length, 'key')}.`} Keys of <code>auth.api_keys</code>{' '}
+        are in the configuration.
       </p>
+      {isPage && (
+        <p>
+          <button type="button" class="button small" disabled={before === 0} onClick={onBack}>
+            Previous keys
+          </button>{' '}
+          <button type="button" class="button small" disabled={!hasNext} onClick={onForth}>
+            Next keys
+          </button>
+        </p>
+      )}
     </>
   );
+}
+
+function pageInWords({ keys, before, hasNext }: ShownKeys): string {
+  if (keys.length === 0) return 'There are no further keys.';
+  const those = `Keys ${number(before + 1)} to ${number(before + keys.length)}, in the order in which they were made;`;
+  return `${those} ${hasNext ? 'there are more: go on, or filter.' : 'these are the last.'}`;
 }
 
 const NOT_USED: UsedToday = { requests: 0, tokens: 0, lastHour: undefined };

@@ -82,6 +82,17 @@ export function numberFrom(
   });
 }
 
+/** Throws `invalid_request`. */
+export function flagFrom({ request }: RequestContext, name: string, usual: boolean): boolean {
+  const text = queryOf(request.url).get(name);
+  if (text === null) return usual;
+  if (text === 'true' || text === 'false') return text === 'true';
+  throw new ServingError('invalid_request', {
+    message: `${name} is ${JSON.stringify(text.slice(0, 40))}, but must be true or false.`,
+    param: name,
+  });
+}
+
 export function queryOf(url = ''): URLSearchParams {
   const queryAt = url.indexOf('?');
   return new URLSearchParams(queryAt === -1 ? '' : url.slice(queryAt));

@@ -72,7 +72,13 @@ export const LimitsAnswer = Type.Object({
   }),
 });
 
-export const KeysAnswer = Type.Object({ keys: Type.Array(KeyViewSchema) });
+export const KeysAnswer = Type.Object({
+  keys: Type.Array(KeyViewSchema),
+  next: Type.Union([Type.String(), Type.Null()], {
+    description: 'The after that gives the next keys; null: there are none.',
+  }),
+});
+
 export const KeyAnswer = Type.Object({
   ...KeyViewSchema.properties,
   limit_states: Type.Array(LimitState, { description: 'All limits that its requests are held against.' }),

@@ -1,5 +1,5 @@
 /** /admin/keys: keys of the store are listed, made, changed, revoked, given another secret. */
-import { Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import type { AuditTrail } from '../../../access/audit-trail.ts';
 import { AuditedKeys } from '../../../access/audited-keys.ts';
 import {
@@ -8,22 +8,27 @@ import {
   type MadeKey,
 } from '../../../access/key-administration.ts';
 import { KeyChangeFields, NewKeyFields } from '../../../access/key-fields.ts';
+import type { KeysQuery } from '../../../access/key-page.ts';
 import type { KeyRecord } from '../../../access/key-record.ts';
 import { KeyViewSchema, keyView } from '../../../access/key-view.ts';
 import type { Clock } from '../../../core/clock.ts';
+import { ServingError } from '../../../core/errors.ts';
 import { bodyReader } from '../../../protocols/body-reader.ts';
 import { ErrorAnswer } from '../../../protocols/catalog.ts';
-import type { EdgeRoute } from '../../context.ts';
+import type { EdgeRoute, RequestContext } from '../../context.ts';
 import type { ReadingLine } from '../../reading-line.ts';
-import { type DescribedOperation, json } from '../operations.ts';
+import { type DescribedOperation, json, type QueryParameter } from '../operations.ts';
 import {
   ADMIN_PREFIX,
   adminRoute,
+  flagFrom,
   keyActorOf,
   NO_STORE,
   NOT_FOUND,
   NOT_VALID,
+  numberFrom,
   parameterOf,
+  queryOf,
   REFUSALS,
   refuseFields,
 } from './admin-route.ts';
@@ -59,12 +64,47 @@ const id = { name: 'id', description: 'Its id, or its name.' };
 const changing = { ...NOT_VALID, ...REFUSALS, ...NOT_FOUND, ...NO_STORE };
 const TAKEN = { 409: json(ErrorAnswer) };
 
+/** With those of more, an answer would be as long as nobody reads it. */
+const AT_ONCE = { least: 1, most: 1000, usual: 1000 } as const;
+const LONGEST_FILTER = 200;
+
+const QUERY: readonly QueryParameter[] = [
+  {
+    name: 'limit',
+    schema: Type.Integer({
+      minimum: AT_ONCE.least,
+      maximum: AT_ONCE.most,
+      default: AT_ONCE.usual,
+      description: 'So many keys.',
+    }),
+  },
+  {
+    name: 'after',
+    schema: Type.String({
+      description: 'Only keys that were made later: the next of the answer before. 400: no key has that id.',
+    }),
+  },
+  {
+    name: 'filter',
+    schema: Type.String({
+      maxLength: LONGEST_FILTER,
+      description:
+        'Only keys that have all these words, with spaces between them, in their name, team, id or labels (as JSON has them). Capital letters from A to Z are as small ones.',
+    }),
+  },
+  {
+    name: 'revoked',
+    schema: Type.Boolean({ default: true, description: 'Whether those are listed that are revoked.' }),
+  },
+];
+
 export const DESCRIBED_KEYS: readonly DescribedOperation[] = [
   {
     path: KEYS,
-    summary: 'All keys of the store',
-    description: 'Revoked ones included, in the order in which they were made.',
-    answers: { 200: json(KeysAnswer), ...REFUSALS, ...NO_STORE },
+    summary: 'The keys of the store',
+    description: 'In the order in which they were made, so many in each answer.',
+    query: QUERY,
+    answers: { 200: json(KeysAnswer), ...NOT_VALID, ...REFUSALS, ...NO_STORE },
   },
   {
     path: KEYS,
@@ -134,8 +174,15 @@ export function keyRoutes(options: KeyRouteOptions): readonly EdgeRoute[] {
       method: 'GET',
       path: KEYS,
       handle: async (context) => {
-        const records = await readings.read(context, () => keys.list());
-        context.answerJson(200, { keys: records.map(view) });
+        const query = keysQueryOf(context);
+        const page = await readings.read(context, () => keys.page(query));
+        if (page === undefined)
+          throw new ServingError('invalid_request', {
+            message: 'after must be the next of an earlier answer: no key has that id.',
+            param: 'after',
+          });
+        const { records, next = null } = page;
+        context.answerJson(200, { keys: records.map(view), next } satisfies Static<typeof KeysAnswer>);
       },
     }),
     adminRoute({
@@ -183,4 +230,21 @@ export function keyRoutes(options: KeyRouteOptions): readonly EdgeRoute[] {
       },
     }),
   ];
+}
+
+/** Throws `invalid_request`. */
+function keysQueryOf(context: RequestContext): KeysQuery {
+  const words = queryOf(context.request.url);
+  const filter = words.get('filter') ?? '';
+  if (filter.length > LONGEST_FILTER)
+    throw new ServingError('invalid_request', {
+      message: `filter has ${filter.length} characters, but may have at most ${LONGEST_FILTER}.`,
+      param: 'filter',
+    });
+  return {
+    limit: numberFrom(context, 'limit', AT_ONCE),
+    after: words.get('after') ?? undefined,
+    filter,
+    withRevoked: flagFrom(context, 'revoked', true),
+  };
 }

@@ -35,12 +35,14 @@ function administration() {
     readings: new ReadingLine(clock, { limitsTime: false }),
     limitStatesOf: () => [],
   });
-  const call = async (method: string, path: string, id: string, body?: unknown) => {
+  const call = async (method: string, path: string, id: string, body?: unknown, query = '') => {
     const route = routes.find((each) => each.method === method && each.path === path);
     let answer: Record<string, unknown> = {};
     const context = {
       match: { route, params: { '*': id } },
       body,
+      request: { url: `${path}${query}` },
+      client: '127.0.0.1',
       caller: undefined,
       clientAddress: '127.0.0.1',
       answerJson: (_: number, value: Record<string, unknown>) => {
@@ -65,6 +67,47 @@ describe('a change of keys that can’t be written to the audit log', () => {
     await expect(call('POST', '/admin/keys/*/rotate', 'alice')).rejects.toMatchObject(refused);
     await expect(call('POST', '/admin/keys/*/revoke', 'alice')).rejects.toMatchObject(refused);
     expect(await keys.list()).toEqual(before);
+  });
+});
+
+describe('the list of keys', () => {
+  const names = (answer: Record<string, unknown>) =>
+    (answer.keys as readonly { readonly name: string }[]).map(({ name }) => name);
+
+  it('is bounded where no page is asked for, and says where the next one begins', async () => {
+    const { call, keys } = administration();
+    for (let made = 0; made < 1001; made += 1) await keys.create({ name: `key-${made}` });
+    const first = await call('GET', '/admin/keys', '');
+    expect(names(first)).toHaveLength(1000);
+    const next = await call('GET', '/admin/keys', '', undefined, `?after=${first.next}`);
+    expect([names(next), next.next]).toEqual([['key-1000'], null]);
+  });
+
+  it('has those that its query asks for', async () => {
+    const { call, keys } = administration();
+    for (const name of ['alice', 'bob', 'alina']) await keys.create({ name, team: `team of ${name}` });
+    await keys.revoke('alice');
+    const asked = async (query: string) => names(await call('GET', '/admin/keys', '', undefined, query));
+    expect(await asked('')).toEqual(['alice', 'bob', 'alina']);
+    expect(await asked('?revoked=true&limit=1')).toEqual(['alice']);
+    expect(await asked('?revoked=false')).toEqual(['bob', 'alina']);
+    expect(await asked('?filter=ALI%20team&revoked=false')).toEqual(['alina']);
+  });
+
+  it.each([
+    ['limit=0', 'limit', 'limit is "0", but must be a whole number from 1 to 1000.'],
+    ['limit=1001', 'limit', 'from 1 to 1000'],
+    ['revoked=yes', 'revoked', 'revoked is "yes", but must be true or false.'],
+    ['after=key_none', 'after', 'no key has that id'],
+    ['after=', 'after', 'no key has that id'],
+    [`filter=${'x'.repeat(201)}`, 'filter', 'filter has 201 characters, but may have at most 200.'],
+  ])('is refused with what is wrong: %s', async (query, param, words) => {
+    const { call } = administration();
+    await expect(call('GET', '/admin/keys', '', undefined, `?${query}`)).rejects.toMatchObject({
+      code: 'invalid_request',
+      param,
+      message: expect.stringContaining(words),
+    });
   });
 });
 

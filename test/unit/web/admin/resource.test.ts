@@ -6,6 +6,7 @@ import { keyQuestion, setKeys } from '../../../../web/state/api-key.ts';
 
 const NO_KEYS = { apiKey: undefined, adminKey: undefined };
 const POLL_MS = 1_000;
+const FIRST_KEYS = { limit: 10, filter: '', withRevoked: true };
 const LONGEST_PAUSE_MS = 15_000;
 
 type Answer = () => Response | Promise<Response>;
@@ -55,7 +56,9 @@ afterEach(() => {
 });
 
 function opened() {
-  const resource = new Resource(listKeys, { pollMs: POLL_MS });
+  const resource = new Resource(async (options) => (await listKeys(FIRST_KEYS, options)).keys, {
+    pollMs: POLL_MS,
+  });
   return { resource, stop: resource.use() };
 }
 
