@@ -174,7 +174,8 @@ const server = Type.Object(
       minimum: 1,
       maximum: 3600,
       default: 15,
-      description: 'For a request’s headers and body to arrive.',
+      description:
+        'For a request’s headers and body to arrive. Of one that comes behind answers, it counts from when the last of them has left.',
     }),
     stream_buffer_bytes: Type.Integer({
       minimum: 1024,

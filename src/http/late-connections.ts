@@ -1,10 +1,12 @@
 /**
  * Connections whose request did not arrive in time. Node reports all that it finds in one turn of the event loop, thousands after a flood,
  * and to close one costs about as much as to accept it: here they wait, and each turn ends a few, so that others are served in between.
- * Invariant: one on which a request has arrived whole meanwhile is not ended: that was the late one, whether or not its answer is out.
+ * Invariants: one on which a request has arrived whole meanwhile is not ended: that was the late one, whether or not its answer is out. Nor
+ * is one that has answers ahead, or had them until a moment ago: it may not have been read meanwhile, so the time of the request behind them
+ * counts from when the last of them has left.
  */
 import type { Socket } from 'node:net';
-import type { Clock } from '../core/clock.ts';
+import type { Clock, Milliseconds } from '../core/clock.ts';
 import type { OpenRequests } from './open-requests.ts';
 
 /** Together they cost less than a millisecond. */
@@ -13,8 +15,10 @@ const ENDED_IN_A_TURN = 8;
 const MOST_ENDED_KEPT = 1000;
 
 interface LateConnectionsOptions {
-  readonly clock: Pick<Clock, 'atEndOfTurn'>;
-  readonly openRequests: Pick<OpenRequests, 'arrivedOn'>;
+  readonly clock: Pick<Clock, 'atEndOfTurn' | 'now' | 'schedule'>;
+  readonly openRequests: Pick<OpenRequests, 'arrivedOn' | 'hasAnswersAhead' | 'onAnswered' | 'answeredAt'>;
+  /** For the head and the body of a request to arrive. */
+  readonly requestTimeoutMs: Milliseconds;
   /** Answers that it is too late, or closes. */
   readonly end: (error: NodeJS.ErrnoException, socket: Socket) => void;
 }
@@ -54,8 +58,13 @@ export class LateConnections {
   };
 
   /** Once its late request is there, Node itself times the one behind that. */
-  #end({ error, socket, arrived }: LateConnection): void {
-    const { openRequests, end } = this.#options;
-    if (!socket.destroyed && openRequests.arrivedOn(socket) === arrived) end(error, socket);
+  #end(late: LateConnection): void {
+    const { clock, openRequests, requestTimeoutMs, end } = this.#options;
+    const { error, socket, arrived } = late;
+    if (socket.destroyed || openRequests.arrivedOn(socket) !== arrived) return;
+    const leftMs = openRequests.answeredAt(socket) + requestTimeoutMs - clock.now();
+    if (openRequests.hasAnswersAhead(socket)) openRequests.onAnswered(socket, () => this.#end(late));
+    else if (leftMs > 0) clock.schedule(leftMs, () => this.#end(late));
+    else end(error, socket);
   }
 }

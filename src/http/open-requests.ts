@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Clock } from '../core/clock.ts';
+import type { Clock, Milliseconds } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 import type { RequestTrace, Telemetry } from '../core/request-trace.ts';
 import {
@@ -47,6 +47,12 @@ interface Connection {
   opened: number;
   /** The latest request, where it was answered before it had arrived. */
   unread: IncomingMessage | undefined;
+  /** Requests whose answers have not left yet. */
+  open: number;
+  /** When the latest answer left, of those whose request had arrived whole. */
+  answeredAt: Milliseconds;
+  /** Called once, when the next answer has left. */
+  onAnswered: (() => void)[] | undefined;
   /** Requests that came before the one ahead of them was answered; undefined: there were none. */
   pipelined: PipelinedRequests | undefined;
 }
@@ -93,6 +99,7 @@ export class OpenRequests {
     }
     connection.serving = context;
     connection.opened += 1;
+    connection.open += 1;
     return context;
   }
 
@@ -121,6 +128,28 @@ export class OpenRequests {
     return latest?.complete === false ? connection.opened - 1 : connection.opened;
   }
 
+  /** Answers of the connection are under way, or wait for their turn; the one that a request gets which is still arriving is not meant. */
+  hasAnswersAhead(socket: Socket): boolean {
+    const connection = this.#connections.get(socket);
+    if (connection === undefined) return false;
+    const { serving, open } = connection;
+    const isArriving = serving !== undefined && !serving.request.complete && !serving.isAnswered;
+    return open > (isArriving ? 1 : 0);
+  }
+
+  /** `run` is called once, when the next answer of the connection has left, or never will. */
+  onAnswered(socket: Socket, run: () => void): void {
+    const connection = this.#connections.get(socket);
+    if (connection === undefined) return;
+    connection.onAnswered ??= [];
+    connection.onAnswered.push(run);
+  }
+
+  /** When the latest answer of the connection left, of those whose request had arrived whole; before all times, if there was none. */
+  answeredAt(socket: Socket): Milliseconds {
+    return this.#connections.get(socket)?.answeredAt ?? Number.NEGATIVE_INFINITY;
+  }
+
   #connectionOf(socket: Socket): Connection {
     const { settings } = this.#options;
     const { trustedProxies, trustedHops } = settings;
@@ -137,7 +166,8 @@ export class OpenRequests {
     if (known !== undefined) return Object.assign(known, identity);
     const connection: Connection = {
       ...{ peer, ...identity },
-      ...{ serving: undefined, opened: 0, unread: undefined, pipelined: undefined },
+      ...{ serving: undefined, opened: 0, unread: undefined, open: 0 },
+      ...{ answeredAt: Number.NEGATIVE_INFINITY, onAnswered: undefined, pipelined: undefined },
     };
     this.#connections.set(socket, connection);
     return connection;
@@ -168,16 +198,12 @@ export class OpenRequests {
   #noteEnd(context: RequestContext): void {
     const { clock, telemetry } = this.#options;
     const { request, response } = context;
-    const connection = this.#connections.get(request.socket);
-    if (connection?.serving === context) {
-      connection.serving = undefined;
-      connection.unread = request.complete ? undefined : request;
-    }
-    connection?.pipelined?.ended(context);
     const end = context.answeredPastResponse;
     const wasDelivered = response.writableFinished && !context.wasCutOff;
     const status = end?.status ?? (wasDelivered ? response.statusCode : CLIENT_LEFT_STATUS);
     const endedAt = end?.at ?? clock.now();
+    const connection = this.#connections.get(request.socket);
+    if (connection !== undefined) leave(connection, context, endedAt);
     this.#ended.push(() =>
       telemetry.requestEnded({
         method: request.method ?? '-',
@@ -197,6 +223,21 @@ export class OpenRequests {
     this.#ended = [];
     for (const report of ended) report();
   };
+}
+
+function leave(connection: Connection, context: RequestContext, at: Milliseconds): void {
+  const { complete: hasArrived } = context.request;
+  if (connection.serving === context) {
+    connection.serving = undefined;
+    connection.unread = hasArrived ? undefined : context.request;
+  }
+  connection.open -= 1;
+  if (hasArrived) connection.answeredAt = at;
+  connection.pipelined?.ended(context);
+  const { onAnswered } = connection;
+  if (onAnswered === undefined) return;
+  connection.onAnswered = undefined;
+  for (const run of onAnswered) run();
 }
 
 /** HTTP/1.0 has no 100 Continue: its clients would take it for the answer. */

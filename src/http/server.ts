@@ -20,9 +20,10 @@ import { type Administration, accessStep } from './access.ts';
 import { type ApiDescription, describeApi } from './api-description.ts';
 import { checkContentType, hasBody, JsonBody } from './body.ts';
 import { BodyBudget } from './body-limits.ts';
+import { answerClientError, takeOverNodeAnswers } from './client-errors.ts';
 import { type ConnectionGate, ConnectionLimit, ConnectionLimiter } from './connection-limit.ts';
 import type { EdgeRoute, RequestContext, Step } from './context.ts';
-import { answerClientError, ErrorRenderer, takeOverNodeAnswers } from './errors.ts';
+import { ErrorRenderer } from './errors.ts';
 import type { LimitGate } from './limit-gate.ts';
 import { Listener } from './listener.ts';
 import type { ListenAddress } from './listening.ts';
@@ -172,7 +173,10 @@ function listenerOf(options: ServerOptions, openRequests: OpenRequests, served: 
     prepare: (server: Server) => {
       takeOverNodeAnswers(server);
       server.on('connection', (socket) => serving.drain.connectionOpened(socket));
-      server.on('clientError', answerClientError({ clock, telemetry, openRequests, protocolAt }));
+      server.on(
+        'clientError',
+        answerClientError({ clock, telemetry, openRequests, protocolAt, requestTimeoutMs }),
+      );
       gate.watch(server);
     },
   });

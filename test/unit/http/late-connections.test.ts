@@ -16,7 +16,13 @@ function late() {
   const arrived = new Map<Socket, number>();
   const connections = new LateConnections({
     clock,
-    openRequests: { arrivedOn: (socket) => arrived.get(socket) ?? 0 },
+    openRequests: {
+      arrivedOn: (socket) => arrived.get(socket) ?? 0,
+      hasAnswersAhead: () => false,
+      onAnswered: () => {},
+      answeredAt: () => Number.NEGATIVE_INFINITY,
+    },
+    requestTimeoutMs: 15_000,
     end: (_error, socket) => ended.push(socket),
   });
   return { clock, ended, arrived, connections };
