@@ -3,7 +3,7 @@
  * the end. That route, as it takes images, and lets an answer be as long as the model's context permits.
  */
 import { durationText } from '../core/duration-text.ts';
-import { RemoteError, type RemoteEvents, type RemoteServer } from './remote.ts';
+import { isCancelled, RemoteError, type RemoteEvents, type RemoteServer } from './remote.ts';
 
 export type ContentPart =
   | { readonly type: 'text'; readonly text: string }
@@ -39,6 +39,8 @@ export interface Receipt {
   readonly timings: Readonly<Record<string, number>> | undefined;
   /** Fields that the model does not support, and that were dropped. */
   readonly dropped: string | undefined;
+  /** Its reader stopped it, and so has none of the server's figures: these are the reader's own. */
+  readonly stopped?: { readonly firstTokenMs: number | undefined; readonly afterMs: number };
 }
 
 export interface Usage {
@@ -65,11 +67,32 @@ interface Chunk {
   readonly error?: { readonly message?: string; readonly code?: string | null };
 }
 
+interface Asking {
+  readonly listener: AnswerListener;
+  readonly signal: AbortSignal;
+  /** The signal has ended the answer, which is then rejected. */
+  readonly onStopped?: (receipt: Receipt) => void;
+}
+
 /** Rejects with a RemoteError, also where the stream ends before the answer does; the listener has then had a part of it. */
 export async function askForAnswer(
   server: RemoteServer,
+  request: ChatRequest,
+  { listener, signal, onStopped }: Asking,
+): Promise<Receipt> {
+  const receipt = new ReceiptReader();
+  try {
+    return await readAnswer(server, request, { listener, signal, receipt });
+  } catch (error) {
+    if (isCancelled(error)) onStopped?.(receipt.stopped());
+    throw error;
+  }
+}
+
+async function readAnswer(
+  server: RemoteServer,
   { model, messages, parameters }: ChatRequest,
-  { listener, signal }: { readonly listener: AnswerListener; readonly signal: AbortSignal },
+  { listener, signal, receipt }: Omit<Asking, 'onStopped'> & { readonly receipt: ReceiptReader },
 ): Promise<Receipt> {
   const body = {
     ...(model !== undefined && { model }),
@@ -79,7 +102,7 @@ export async function askForAnswer(
     stream_options: { include_usage: true },
   };
   const events = await server.events(PATH, { body, signal });
-  const receipt = new ReceiptReader(events.headers);
+  receipt.begin(events.headers);
   for await (const { data } of events) {
     if (data === SUCCESS) return receipt.read();
     const chunk = JSON.parse(data) as Chunk;
@@ -89,6 +112,7 @@ export async function askForAnswer(
       });
     receipt.note(chunk);
     for (const { delta } of chunk.choices ?? []) {
+      if (delta?.reasoning_content || delta?.content) receipt.noteToken();
       if (delta?.reasoning_content) listener.reasoning(delta.reasoning_content);
       if (delta?.content) listener.text(delta.content);
     }
@@ -97,14 +121,20 @@ export async function askForAnswer(
 }
 
 class ReceiptReader {
-  readonly #headers: RemoteEvents['headers'];
+  readonly #askedAt = performance.now();
+  #headers: RemoteEvents['headers'] = {};
+  #firstTokenMs: number | undefined;
   #model: string | undefined;
   #finishReason: string | undefined;
   #usage: Usage | undefined;
   #timings: Receipt['timings'];
 
-  constructor(headers: RemoteEvents['headers']) {
+  begin(headers: RemoteEvents['headers']): void {
     this.#headers = headers;
+  }
+
+  noteToken(): void {
+    this.#firstTokenMs ??= performance.now() - this.#askedAt;
   }
 
   note({ model, choices = [], usage, timings }: Chunk): void {
@@ -130,6 +160,11 @@ class ReceiptReader {
     };
   }
 
+  stopped(): Receipt {
+    const afterMs = performance.now() - this.#askedAt;
+    return { ...this.read(), stopped: { firstTokenMs: this.#firstTokenMs, afterMs } };
+  }
+
   #header(name: string): string | undefined {
     const value = this.#headers[name];
     return typeof value === 'string' && value !== '' ? value : undefined;
@@ -137,8 +172,13 @@ class ReceiptReader {
 }
 
 /** In one line: `queue 2 ms, first token 96 ms, 36.7 tokens/s, 16 prompt tokens (4 cached), 8 tokens, target one, 224 ms in all`. */
-export function receiptText({ model, target, usage, timings = {}, finishReason }: Receipt): string {
-  const { queue_ms: queue, ttft_ms: first, generate_ms: generate, total_ms: total } = timings;
+export function receiptText({ model, target, usage, timings = {}, finishReason, stopped }: Receipt): string {
+  const {
+    queue_ms: queue,
+    ttft_ms: first = stopped?.firstTokenMs,
+    generate_ms: generate,
+    total_ms: total,
+  } = timings;
   const speed =
     usage !== undefined && usage.completionTokens > 1 && generate !== undefined && generate > 0
       ? ((usage.completionTokens - 1) / generate) * 1000
@@ -153,6 +193,7 @@ export function receiptText({ model, target, usage, timings = {}, finishReason }
     model,
     total === undefined ? undefined : `${durationText(total)} in all`,
     finishReason === undefined || finishReason === 'stop' ? undefined : `ended by ${finishReason}`,
+    stopped && `stopped after ${durationText(stopped.afterMs)}, before its end`,
   ]
     .filter((part) => part !== undefined)
     .join(', ');

@@ -146,7 +146,13 @@ class Dialogue {
     const { resume } = this.#entry.answering(() => stopping.abort());
     printer.begin();
     try {
-      const asking = { listener: printer, signal: AbortSignal.any([stopping.signal, this.#unread]) };
+      const asking = {
+        listener: printer,
+        signal: AbortSignal.any([stopping.signal, this.#unread]),
+        onStopped: (receipt: Receipt) => {
+          this.#receipt = receipt;
+        },
+      };
       this.#receipt = await askForAnswer(this.#server, this.#session.request(), asking);
       printer.end();
       this.#session.answered(printer.answer);
@@ -155,7 +161,7 @@ class Dialogue {
       printer.end();
       if (isCancelled(error)) {
         this.#session.answered(printer.answer);
-        if (!this.#unread.aborted) this.#say('(stopped)');
+        if (!this.#unread.aborted) this.#tellStop();
       } else this.#complain(failureText(error) + (this.#isTerminal ? nextStep(error) : ''));
     } finally {
       if (this.#isTerminal) process.stdout.write('\n');
@@ -170,6 +176,11 @@ class Dialogue {
       this.#say('(cut off: the longest answer that is allowed, or that fits)');
     else if (answer === '') this.#say('(no text)');
     if (receipt.dropped !== undefined) this.#say(`(the model does not support ${receipt.dropped})`);
+  }
+
+  #tellStop(): void {
+    this.#say('(stopped)');
+    if (this.#options.showsStats && this.#receipt !== undefined) this.#say(receiptText(this.#receipt));
   }
 
   async #listModels(): Promise<void> {

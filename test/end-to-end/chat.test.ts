@@ -64,6 +64,10 @@ describe('at a terminal', () => {
     chat.type(KEYS.ctrlC);
     await chat.shows('(stopped)');
     await logged(({ path, status }) => path === '/v1/chat/completions' && status === 499);
+    chat.type(`/stats${KEYS.enter}`);
+    expect(await chat.shows(' before its end')).toMatch(
+      /first token [\d.]+ m?s, target demo\/scripted\/0, demo, stopped after [\d.]+ m?s, before its end/,
+    );
     chat.type(`/save kept.json${KEYS.enter}`);
     await chat.shows('Saved in kept.json.');
     const kept = join(chat.folder, 'kept.json');
