@@ -83,6 +83,20 @@ describe.skipIf(missing !== undefined)(
         ).toContain('has a certificate for another name than its host: it is for DNS:localhost.');
       });
 
+      test('sslmode=verify-full refuses it for an IP address that stands beside localhost', async () => {
+        const host = `127.0.0.1:${new URL(database.address).port},localhost`;
+        expect(await refusal({ host, query: `sslmode=verify-full&${ofRoot(authority.root)}` })).toContain(
+          'has localhost beside an IP address',
+        );
+      });
+
+      test('on a socket, no sslmode asks for any, as in libpq', async () => {
+        const { socketAddress } = await server.createDatabase();
+        const store = await openStore(`${socketAddress}&sslmode=verify-full&${ofRoot(authority.root)}`);
+        onTestFinished(() => store.close());
+        expect(await store.keys.list()).toEqual([]);
+      });
+
       test.each(['require', 'verify-ca', 'verify-full'])(
         'sslmode=%s refuses it by another root',
         async (mode) => {

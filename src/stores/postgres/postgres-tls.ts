@@ -28,11 +28,11 @@ const SYSTEM = 'system';
 
 /**
  * As libpq: `prefer` where nothing is said; `require` checks no certificate, unless a root certificate is named. The roots that everybody
- * trusts say nothing about who it is without the host's name, so they come with `verify-full` alone. `hosts`: none for a socket.
+ * trusts say nothing about who it is without the host's name, so they come with `verify-full` alone. `hosts`: none for a socket, on which
+ * nothing is encrypted, whatever the mode.
  */
 export function tlsOf(parameters: Parameters, hosts: readonly string[]): PostgresTls {
-  const isSocket = hosts.length === 0;
-  const mode = modeOf(parameters, isSocket);
+  const mode = modeOf(parameters, hosts.length === 0);
   if (mode === 'disable') return false;
   const ca = parameters.get('sslrootcert') === SYSTEM ? undefined : fileOf(parameters, 'sslrootcert');
   const given = {
@@ -58,6 +58,11 @@ export function tlsOf(parameters: Parameters, hosts: readonly string[]): Postgre
 
 /** The driver names no host that is an IP address: Node would take a certificate for `localhost` then, and none for the address. */
 function identityCheck(hosts: readonly string[]): typeof checkServerIdentity {
+  // The check is asked about an address by that name too.
+  if (hosts.includes('localhost') && hosts.some((host) => isIP(host) !== 0))
+    throw wrongAddress(
+      'has localhost beside an IP address, and sslmode=verify-full could not tell whose certificate it is shown. Write 127.0.0.1 or ::1 in place of localhost, or names alone.',
+    );
   return (name, certificate) => {
     if (hosts.includes(name)) return checkServerIdentity(name, certificate);
     const errors = hosts
@@ -77,6 +82,7 @@ function modeOf(parameters: Parameters, isSocket: boolean): (typeof MODES)[numbe
       throw wrongAddress('has channel_binding=require, which needs TLS, but sslmode or a socket has none.');
     return root === undefined || root === SYSTEM || mode === undefined ? 'verify-full' : mode;
   }
+  if (isSocket) return 'disable';
   if (root === SYSTEM) {
     if (mode !== undefined && mode !== 'verify-full')
       throw wrongAddress(`has sslrootcert=system, with which sslmode can only be verify-full.`);
@@ -86,7 +92,7 @@ function modeOf(parameters: Parameters, isSocket: boolean): (typeof MODES)[numbe
     throw wrongAddress(
       'has sslmode=verify-ca without an sslrootcert: anybody’s certificate would do. Name the file, or use verify-full.',
     );
-  return mode ?? (isSocket ? 'disable' : 'prefer');
+  return mode ?? 'prefer';
 }
 
 /** Undefined: nothing is said. */

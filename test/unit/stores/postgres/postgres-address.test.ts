@@ -111,8 +111,31 @@ describe('TLS', () => {
     expect(refusal('host=/run/postgresql&channel_binding=require')).toContain('which needs TLS');
   });
 
-  test('a socket has none', () => {
-    expect(parsed('host=/run/postgresql').ssl).toBe(false);
+  test.each(['sslmode=verify-full', 'sslrootcert=system', 'sslmode=require&channel_binding=require'])(
+    '%s refuses localhost beside an IP address, about which the check is asked by that name',
+    (query) => {
+      for (const hosts of ['10.0.0.1,localhost', 'localhost,db.example,[::1]'])
+        expect(refusal(`host=${hosts}&${query}`)).toContain('has localhost beside an IP address');
+    },
+  );
+
+  test('localhost may stand beside an IP address where no host is checked', () => {
+    expect(parsed('host=10.0.0.1,localhost&sslmode=require').ssl).toBe('require');
+    expect(parsed(`host=10.0.0.1,localhost&sslmode=verify-ca&sslrootcert=${root}`).ssl).toBeTypeOf('object');
+  });
+
+  test.each([
+    '',
+    'sslmode=require',
+    'sslmode=verify-full',
+    'sslmode=verify-ca',
+    'sslmode=prefer&sslrootcert=/none',
+  ])('a socket has none, whatever is asked for: %j', (query) => {
+    expect(parsed(`host=/run/postgresql&${query}`).ssl).toBe(false);
+  });
+
+  test('a mode that is none is refused on a socket, too', () => {
+    expect(refusal('host=/run/postgresql&sslmode=on')).toContain('sslmode that is none of');
   });
 
   test('a certificate and a version of one’s own', () => {
