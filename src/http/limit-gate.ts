@@ -10,13 +10,7 @@ import type { Caller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
 import type { ConsumedTry } from '../core/consumption.ts';
 import { type ServingError, toServingError } from '../core/errors.ts';
-import {
-  type CountedCharges,
-  type EstimatedAmounts,
-  LimitPlan,
-  type PlannedCharges,
-  takenBack,
-} from '../limits/limit-plan.ts';
+import { type CountedCharges, LimitPlan, type PlannedCharges, takenBack } from '../limits/limit-plan.ts';
 import { refusalOf } from '../limits/limit-refusal.ts';
 import type { LimitRule, LimitScope } from '../limits/limit-rule.ts';
 import type { CounterState, DecisionAhead, LimitDecision, LimitStore } from '../limits/limit-store.ts';
@@ -27,6 +21,7 @@ import { Prices } from '../usage/prices.ts';
 import type { RefusalObserver, RequestContext } from './context.ts';
 import { type KnownLimits, LimitHeaderTexts } from './limit-headers.ts';
 import { type LimitRow, rowOf } from './limit-row.ts';
+import { type ReservedWork, reservedAmounts } from './reserved-work.ts';
 import type { EdgeSettings } from './settings.ts';
 
 /** `undecided`: the store can't be asked, and then nothing is admitted. No limit refuses. */
@@ -51,19 +46,6 @@ interface LimitHolders {
   readonly callers?: readonly Caller[];
   readonly teams?: readonly string[];
   readonly models?: readonly string[];
-}
-
-/** What a request may use of a model. `size` is only asked where something limits it. */
-export interface ReservedWork {
-  readonly model: string;
-  readonly size: () => ReservedSize;
-}
-
-interface ReservedSize {
-  readonly promptTokens: number;
-  readonly answerTokens: number;
-  /** The part of `answerTokens` that the client has asked for itself; absent: all of it. */
-  readonly askedAnswerTokens?: number | undefined;
 }
 
 /** Errors before any work was done for the request. */
@@ -276,17 +258,7 @@ export class LimitGate implements RefusalObserver {
   }
 
   #planReservation(context: RequestContext, { model, size }: ReservedWork): PlannedCharges {
-    const amounts = (): EstimatedAmounts => {
-      const { promptTokens, answerTokens, askedAnswerTokens } = size();
-      const withAnswerOf = (completionTokens: number) => ({
-        tokens: promptTokens + completionTokens,
-        costNano: this.#prices.costNano(model, { promptTokens, cachedTokens: 0, completionTokens }),
-      });
-      return {
-        expected: withAnswerOf(answerTokens),
-        asked: askedAnswerTokens === undefined ? undefined : withAnswerOf(askedAnswerTokens),
-      };
-    };
+    const amounts = () => reservedAmounts(model, size(), this.#prices);
     return this.#currentPlan().second(context, { model, amounts }, this.#options.clock.wallNow());
   }
 

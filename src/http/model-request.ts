@@ -19,9 +19,10 @@ import { onceAdmitted, type PendingAdmission } from '../serving/pending-admissio
 import type { Serving } from '../serving/serving.ts';
 import { isInRanges } from './client-address.ts';
 import type { RequestContext } from './context.ts';
-import type { LimitGate, ReservedWork } from './limit-gate.ts';
+import type { LimitGate } from './limit-gate.ts';
 import { hopsOf } from './loop-detection.ts';
 import { newId } from './open-requests.ts';
+import type { ReservedWork } from './reserved-work.ts';
 import type { EdgeSettings } from './settings.ts';
 
 export interface ModelRequestOptions {

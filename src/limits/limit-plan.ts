@@ -51,8 +51,15 @@ interface LimitedWork {
 
 export interface EstimatedAmounts {
   readonly expected: LimitedAmounts;
-  /** The part of it that the client has asked for itself, where the rest is a guess at how long the answer will be. */
-  readonly asked?: LimitedAmounts | undefined;
+  /** Absent: all of it is what the client has asked for. */
+  readonly guessed?: GuessedAmounts | undefined;
+}
+
+/** Nobody has said how long the answers may be. */
+interface GuessedAmounts {
+  /** What the client has asked for itself; the rest is a guess. */
+  readonly asked: LimitedAmounts;
+  readonly answers: number;
 }
 
 export interface LimitedAmounts {
@@ -275,24 +282,27 @@ function joined(parts: readonly PlannedCharges[]): PlannedCharges {
   };
 }
 
-/**
- * A limit never refuses what is only a guess for good: where that is above it, and what was asked for is not, all of the limit is reserved,
- * which is admitted as soon as nothing else is counted.
- */
+/** A guess takes a tenth of a limit at most for each answer, and five for a request. What they use beyond is counted while they run. */
+const MAX_GUESSED_TENTHS = 5;
+
 function withAmounts(
   { rules, charges, scopes }: PlannedCharges,
-  { expected, asked }: EstimatedAmounts,
+  { expected, guessed }: EstimatedAmounts,
 ): PlannedCharges {
+  const tenths = Math.min(MAX_GUESSED_TENTHS, guessed?.answers ?? 0);
   const changed: PlacedCharge[] = [];
   for (let index = 0; index < rules.length; index += 1) {
     const [rule, charge] = [rules[index], charges[index]];
     if (rule === undefined || charge === undefined) continue;
-    const { limit } = charge.bound;
-    const amount = amountOf(rule, expected);
-    const isTooMuch = amount > limit && asked !== undefined && amountOf(rule, asked) <= limit;
-    changed.push(charge.withAmount(isTooMuch ? limit : amount));
+    let amount = amountOf(rule, expected);
+    if (guessed !== undefined && rule.counts !== 'requests')
+      amount = Math.max(
+        amountOf(rule, guessed.asked),
+        Math.min(amount, Math.ceil((tenths * charge.bound.limit) / 10)),
+      );
+    changed.push(charge.withAmount(amount));
   }
-  return { rules, charges: changed, scopes, isGuess: asked !== undefined };
+  return { rules, charges: changed, scopes, isGuess: guessed !== undefined };
 }
 
 function scopesOf(rules: readonly LimitRule[]): readonly LimitScope[] {

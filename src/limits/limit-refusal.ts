@@ -69,12 +69,13 @@ function errorOf(refusal: Refusal, currency: string): ServingError {
     });
   }
   const retryAfterSeconds = Math.max(1, Math.ceil(state.retryInMs / 1000));
-  const less = isGuess
-    ? 'as its answer has no bound: set max_tokens'
-    : 'less with a smaller bound of the answer';
+  const wanted = amountText(rule, amount, currency);
+  const own = isGuess
+    ? `for this one ${wanted} would be reserved, as its answer has no bound: set max_tokens`
+    : `this one may use ${wanted}, less with a smaller bound of the answer`;
   const left =
     state.remaining > 0
-      ? ` Left beside what requests under way may use: ${amountText(rule, state.remaining, currency)}; this one may use ${amountText(rule, amount, currency)}, ${less}.`
+      ? ` Left beside what requests under way may use: ${amountText(rule, state.remaining, currency)}; ${own}.`
       : '';
   const held = isOnlyHeld(refusal) ? ' with what requests under way may use' : '';
   const reached = state.remaining > 0 ? 'is too low for the request now' : `is reached${held}`;

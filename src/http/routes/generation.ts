@@ -19,7 +19,6 @@ import { onceAdmitted } from '../../serving/pending-admission.ts';
 import { promptSizeOf } from '../../serving/prompt-size.ts';
 import type { Serving } from '../../serving/serving.ts';
 import type { RequestContext } from '../context.ts';
-import type { ReservedWork } from '../limit-gate.ts';
 import {
   type ModelCall,
   type ModelRequestOptions,
@@ -27,6 +26,7 @@ import {
   runModelRequest,
 } from '../model-request.ts';
 import { noteGeneration } from '../note-asked.ts';
+import type { ReservedWork } from '../reserved-work.ts';
 import { StreamWriter } from '../stream-writer.ts';
 
 export function handleGeneration({
@@ -81,7 +81,9 @@ function workOf({ requests }: ParsedGeneration, serving: Serving): ReservedWork 
       return {
         promptTokens,
         answerTokens,
-        askedAnswerTokens: hasOwnBound(first.limits) ? undefined : minTokens * requests.length,
+        guessed: hasOwnBound(first.limits)
+          ? undefined
+          : { askedAnswerTokens: minTokens * requests.length, answers: requests.length },
       };
     },
   };

@@ -4,6 +4,7 @@ import type { Caller } from '../../../src/core/caller.ts';
 import { LimitPlan, type LimitSettings, type PlannedCharges } from '../../../src/limits/limit-plan.ts';
 import { refusalOf } from '../../../src/limits/limit-refusal.ts';
 import type { CounterState } from '../../../src/limits/limit-store.ts';
+import { MemoryLimitStore } from '../../../src/limits/memory-limit-store.ts';
 
 const NONE: LimitSettings = {
   rateLimit: undefined,
@@ -49,12 +50,14 @@ describe('a request', () => {
     ]);
   });
 
-  it('reserves no more than a limit allows for an answer whose length is only a guess, so that it is admitted where nothing is counted', () => {
-    const plan = new LimitPlan({ ...NONE, all: { tokens_per_minute: 100, token_budget_per_day: 1000 } });
-    const reserved = (asked: number | undefined) => {
+  it('reserves at most a tenth of a limit for each answer whose length is only a guess, half for all of them, and what was asked for', () => {
+    const all = { tokens_per_minute: 100, token_budget_per_day: 1005, budget_per_day: 1 };
+    const plan = new LimitPlan({ ...NONE, all });
+    const reserved = (asked: number | undefined, answers = 1) => {
+      const amountsOf = (tokens: number) => ({ tokens, costNano: 1000 * tokens });
       const amounts = () => ({
-        expected: { tokens: 500, costNano: 0 },
-        asked: asked === undefined ? undefined : { tokens: asked, costNano: 0 },
+        expected: amountsOf(500),
+        guessed: asked === undefined ? undefined : { asked: amountsOf(asked), answers },
       });
       const { charges, isGuess } = plan.second(
         { caller: undefined, addressKey: 'a' },
@@ -63,11 +66,38 @@ describe('a request', () => {
       );
       return [charges.map(({ amount }) => amount), isGuess];
     };
-    expect(reserved(10)).toEqual([[100, 500], true]);
-    expect(reserved(100)).toEqual([[100, 500], true]);
+    expect(reserved(1)).toEqual([[10, 101, 500_000], true]);
+    expect(reserved(60)).toEqual([[60, 101, 500_000], true]);
+    expect(reserved(1, 3)).toEqual([[30, 302, 500_000], true]);
+    expect(reserved(1, 128)).toEqual([[50, 500, 500_000], true]);
     // What was asked for is too much itself.
-    expect(reserved(101)).toEqual([[500, 500], true]);
-    expect(reserved(undefined)).toEqual([[500, 500], false]);
+    expect(reserved(101)).toEqual([[101, 101, 500_000], true]);
+    expect(reserved(undefined)).toEqual([[500, 500, 500_000], false]);
+  });
+
+  it.each([
+    [{ tokens_per_minute: 2000 }, 90],
+    [{ token_budget_per_day: 20_000 }, 90],
+  ])('gives short answers most of %j, also where the guess at them is more than all of it', (all, served) => {
+    let now = 0;
+    const clock = { now: () => now, wallNow: () => NOON + now };
+    const store = new MemoryLimitStore({ clock, maxKeys: () => 10 });
+    const plan = new LimitPlan({ ...NONE, all });
+    const amountsOf = (tokens: number) => ({ tokens, costNano: 0 });
+    let count = 0;
+    for (; now < 600_000; now += 1000) {
+      const amounts = () => ({ expected: amountsOf(30_000), guessed: { asked: amountsOf(10), answers: 1 } });
+      const { charges } = plan.second(
+        { caller: undefined, addressKey: 'a' },
+        { model: 'm', amounts },
+        clock.wallNow(),
+      );
+      const { admission } = store.decide(charges);
+      if (admission === undefined) continue;
+      count += 1;
+      store.settle(admission, [200]);
+    }
+    expect(count).toBeGreaterThanOrEqual(served);
   });
 
   it('has its amounts counted once they are known; before, something must remain', () => {
