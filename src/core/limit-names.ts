@@ -71,12 +71,12 @@ export const LIMIT_KINDS = {
   budget_per_day: {
     counts: 'money',
     span: perPeriod('day'),
-    description: 'Money per UTC day, in the currency of prices.',
+    description: 'Money per UTC day, in the currency of prices: up to 9,000,000,000 units.',
   },
   budget_per_month: {
     counts: 'money',
     span: perPeriod('month'),
-    description: 'Money per UTC month, in the currency of prices.',
+    description: 'Money per UTC month, in the currency of prices: up to 9,000,000,000 units.',
   },
 } as const satisfies Readonly<Record<string, LimitKind>>;
 
