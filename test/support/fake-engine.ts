@@ -37,7 +37,17 @@ export const FAKE_GENERATION: Omit<EngineGenerationRequest, 'id'> = {
 export const LOADED = `process.send({ type: 'loaded', contextSize: 64, abilities: ['generate'] });`;
 export const FINISH = `process.send({ type: 'events', events: [{ id: message.generation.id, event: { type: 'finish', reason: 'stop', usage: {} } }] });`;
 
-const LIFELINE = new URL('../../dist/lifeline/lifeline.js', import.meta.url);
+/** Of a script: ends it with its parent, also while it is blocked. Not by the built lifeline: a build beside the tests replaces dist. */
+const TIE_TO_PARENT = `
+  import { Worker } from 'node:worker_threads';
+  const watch = \`
+    const { Socket } = require('node:net');
+    const parent = new Socket({ fd: 0, readable: true, writable: false });
+    parent.on('error', () => {});
+    parent.on('close', () => process.kill(process.pid, 'SIGKILL'));
+    parent.resume();
+  \`;
+  new Worker(watch, { eval: true }).unref();`;
 
 /**
  * To be called where tests are collected. What it gives writes a script and answers with its path; `onMessage` is the
@@ -52,8 +62,7 @@ export function fakeEngines(): (onMessage: string) => string {
     const path = join(folder, `${count}.mjs`);
     writeFileSync(
       path,
-      `import { tieToParent } from ${JSON.stringify(LIFELINE.href)};
-       tieToParent(console.error);
+      `${TIE_TO_PARENT}
        process.on('message', (message) => {
          if (message.type === 'shutdown') process.exit(0);
          ${onMessage}
