@@ -52,6 +52,7 @@ const slow = [
     ...[
       'batching',
       'bench',
+      'benchmarks',
       'configuration',
       'dashboards',
       'chat-snippets',

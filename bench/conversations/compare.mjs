@@ -15,7 +15,7 @@ import { randomSource } from '../simulate/random.mjs';
 import { show, summarize, table } from '../statistics.mjs';
 import { writeShortenedModel } from './shortened-model.mjs';
 
-const { defaultCacheDirectory } = await import('../../dist/config/settings.js');
+const { defaultCacheDirectory } = await import('../../dist/config/environment.js');
 const { ensureModel } = await import('../../dist/models/fetch.js');
 
 const MODEL = 'smollm2-135m-instruct';

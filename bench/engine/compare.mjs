@@ -12,7 +12,7 @@ import { CONCURRENCIES, CONTEXT_SIZE, SLOTS, wavesOf } from './workload.mjs';
 
 export { report } from './report.mjs';
 
-const { defaultCacheDirectory } = await import('../../dist/config/settings.js');
+const { defaultCacheDirectory } = await import('../../dist/config/environment.js');
 const { ensureModel } = await import('../../dist/models/fetch.js');
 
 const MODEL = 'smollm2-135m-instruct';

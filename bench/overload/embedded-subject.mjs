@@ -2,7 +2,7 @@
 // and on what runs beside it, so that all of its parameters are measured.
 import { startExecutable } from '../executable.mjs';
 
-const { defaultCacheDirectory } = await import('../../dist/config/settings.js');
+const { defaultCacheDirectory } = await import('../../dist/config/environment.js');
 const { ensureModel } = await import('../../dist/models/fetch.js');
 
 const MODEL = 'smollm2-135m-instruct';
