@@ -1,5 +1,5 @@
 /** Who may import whom; the table of ARCHITECTURE.md. scripts/architecture.mjs checks that these rules do bite. */
-const MAY_IMPORT = {
+export const MAY_IMPORT = {
   core: [],
   schema: [],
   access: ['core', 'schema'],

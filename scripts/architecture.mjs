@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cruise } from 'dependency-cruiser';
 import extractTSConfig from 'dependency-cruiser/config-utl/extract-ts-config';
-import { forbidden, options } from '../.dependency-cruiser.mjs';
+import { forbidden, MAY_IMPORT, options } from '../.dependency-cruiser.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
@@ -15,7 +15,12 @@ const EXPECTED_MODULES_AT_LEAST = 80;
 const BANNED_NAMES = /(^|[-/])(utils?|helpers?|common|misc|types)\.ts$/;
 const PLANTED = join('src', 'core', 'planted-violation.ts');
 
-const problems = [...(await brokenRules()), ...fileProblems(), ...(await plantedViolationIsMissed())];
+const problems = [
+  ...(await brokenRules()),
+  ...fileProblems(),
+  ...pageProblems(),
+  ...(await plantedViolationIsMissed()),
+];
 for (const problem of problems) process.stdout.write(`${problem}\n`);
 process.exitCode = problems.length === 0 ? 0 : 1;
 
@@ -67,6 +72,31 @@ function fileProblems() {
         : [`${path} does not open by saying what it is for`]),
     ];
   });
+}
+
+/** What ARCHITECTURE.md says of the folders of src, and of who imports whom, is all there is, and as it is checked. */
+function pageProblems() {
+  const page = readFileSync('ARCHITECTURE.md', 'utf8');
+  const folders = readdirSync('src', { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  const rows = [...page.matchAll(/^\| ([a-z, ]+) \| (.+) \|$/gm)].map(([, layers, imports]) => ({
+    layers: layers.split(', '),
+    imports: imports
+      .replace(/\(.*\)/, '')
+      .trim()
+      .split(', '),
+  }));
+  return [
+    ...folders
+      .filter(({ name }) => !new RegExp(`^  ${name}/`, 'm').test(page))
+      .map(({ name }) => `ARCHITECTURE.md: the tree has no src/${name}`),
+    ...Object.entries(MAY_IMPORT).flatMap(([layer, allowed]) => {
+      const row = rows.find(({ layers }) => layers.includes(layer));
+      const said = row?.imports.filter((name) => name in MAY_IMPORT).sort();
+      return said?.join() === allowed.toSorted().join()
+        ? []
+        : [`ARCHITECTURE.md: ${layer} may import ${allowed.join(', ') || 'nothing'}; the page says ${said}`];
+    }),
+  ];
 }
 
 function sourceFiles(folder, endings) {
