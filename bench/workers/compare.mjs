@@ -44,10 +44,7 @@ export async function run({ rounds, decisions }) {
       rounds: await inRounds(rounds, measureRound),
     };
   } finally {
-    for (const { child } of workers) {
-      child.kill('SIGKILL');
-      await once(child, 'close');
-    }
+    for (const { stop } of workers) await stop();
     host.close();
   }
 }
@@ -110,18 +107,27 @@ async function startWorker(name, { host, limits, clock, modules: { Link } }) {
   });
   const scheduled = host.connect((message) => link.send(message));
   const limited = limits.connect((message) => link.send(message));
-  await once(child, 'message');
-  return { child };
+  const ended = once(child, 'exit').then(([code, signal]) => {
+    throw new Error(`the deciding worker ended with ${signal ?? code}`);
+  });
+  ended.catch(() => {});
+  const message = () => Promise.race([once(child, 'message').then(([said]) => said), ended]);
+  await message();
+  const stop = async () => {
+    child.kill('SIGKILL');
+    await ended.catch(() => {});
+  };
+  return { child, message, stop };
 }
 
 /** `cpuThere` is of the control process, which is this one. */
 async function measure(workers, { what, how, decisions }) {
   const before = process.cpuUsage();
   const answers = await Promise.all(
-    workers.map(async ({ child }) => {
-      const answered = once(child, 'message');
+    workers.map(({ child, message }) => {
+      const answer = message();
       child.send({ what, how, decisions });
-      return (await answered)[0];
+      return answer;
     }),
   );
   const { user, system } = process.cpuUsage(before);
