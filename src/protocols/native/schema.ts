@@ -118,6 +118,7 @@ export const GenerateBody = Type.Object(
     frequency_penalty: Type.Optional(Type.Number({ minimum: -2, maximum: 2 })),
     repeat_penalty: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 2 })),
     stop: Type.Optional(
+      // As docs/native-api.md promises. The other protocols take 64: clients of theirs send more.
       Type.Union([stopString, Type.Array(stopString, { maxItems: 4 })], {
         description: 'Generation ends before any of these; never part of the answer.',
       }),
