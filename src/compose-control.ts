@@ -3,6 +3,7 @@
  * shape, one process that does all of it, is compose.ts.
  */
 import { createServer, type Server, type Socket } from 'node:net';
+import { keysToHand } from './access/handed-keys.ts';
 import type { BackendEnvironment } from './backends/backend-definition.ts';
 import { EngineDirectory } from './backends/engine-sharing.ts';
 import { type Application, type ApplicationOptions, newInstanceId } from './compose.ts';
@@ -38,6 +39,7 @@ import { ProcessMetrics } from './telemetry/process-metrics.ts';
 import type { Recorder } from './telemetry/recorder.ts';
 import { workerFamilies } from './telemetry/worker-metrics.ts';
 import { ConnectionDoor } from './workers/connection-door.ts';
+import { handsKeys, type KeysToHand } from './workers/handed-keys.ts';
 import type { ConfigurationText, StartMessage } from './workers/life-messages.ts';
 import { LimitHost } from './workers/limit-host.ts';
 import { HostTime } from './workers/link.ts';
@@ -123,6 +125,7 @@ export async function composeControl(options: ControlOptions): Promise<Applicati
   if (limits.memory !== undefined)
     await seedBudgets({ store: limits.memory, usage: store.usage, log, clock: systemClock });
   const limitHost = new LimitHost(limits.store);
+  const keysNow = () => keysToHand({ ...keys.stored, revision: keyWatcher.revision });
   const observed = metricsSettings(config);
   const processMetrics = new ProcessMetrics();
   const metrics = new Metrics({
@@ -164,7 +167,7 @@ export async function composeControl(options: ControlOptions): Promise<Applicati
         onErrorOutput: options.onErrorOutput,
       }),
     startMessage: { ...options.launch, instanceId, file: options.file },
-    attach: (peer) => attach(peer, { scheduling, limits: limitHost, toldEngines, views }),
+    attach: (peer) => attach(peer, { scheduling, limits: limitHost, toldEngines, views, keysNow }),
     onFatal: (message) => options.onFatal(new ServingError('internal', { message })),
   });
   const reloader = new Reloader({
@@ -225,17 +228,19 @@ interface Hosts {
   readonly limits: LimitHost;
   readonly toldEngines: ToldEngines;
   readonly views: ControlViews;
+  readonly keysNow: () => KeysToHand;
 }
 
 /** What the control process does for one worker: each message goes to what it is about. */
 function attach(
   { name, send }: WorkerPeer,
-  { scheduling, limits, toldEngines, views }: Hosts,
+  { scheduling, limits, toldEngines, views, keysNow }: Hosts,
 ): AttachedWorker {
   const limited = limits.connect(send);
   const scheduled = scheduling.connect(send, (call) => limited.admitted(call));
   const endEngines = toldEngines.attach(send);
   const viewed = views.attach(name, send);
+  const handKeys = handsKeys(keysNow, send);
   return {
     receive: (message) => {
       switch (message.type) {
@@ -245,6 +250,8 @@ function attach(
         case 'settle':
         case 'unchanged':
           return limited.receive(message);
+        case 'keys-wanted':
+          return handKeys();
         case 'answers':
         case 'ask':
         case 'answer':

@@ -1,4 +1,5 @@
 /** Creates the ring of keys of a server: those of its configuration and of its store, as they are by now. */
+import type { RingKeys } from './access/handed-keys.ts';
 import { KeyRing } from './access/key-ring.ts';
 import type { KeyStore } from './access/key-store.ts';
 import { KeyWatcher } from './access/key-watcher.ts';
@@ -11,6 +12,8 @@ interface KeysOptions {
   readonly config: Config;
   readonly store: KeyStore;
   readonly log: Log;
+  /** Keys that another process of this server has read: then the store is not read before it is watched. */
+  readonly held?: RingKeys | undefined;
   /** After keys of the store have changed. */
   readonly onChange: () => void;
   /** The store holds its first key: before `onChange`. */
@@ -28,6 +31,7 @@ export async function createKeys({
   config,
   store,
   log,
+  held,
   onChange,
   onFirstKey,
 }: KeysOptions): Promise<ServerKeys> {
@@ -47,7 +51,11 @@ export async function createKeys({
       onChange();
     },
   });
-  await watcher.start();
+  if (held === undefined) await watcher.start();
+  else {
+    ring.setHeld(held);
+    watcher.startWith(held.revision);
+  }
   heldKeys = ring.storeHeldKeys;
   requireKeysOffLoopback(config, ring);
   requireAdminKeysOffLoopback(config, ring);

@@ -4,7 +4,7 @@ import type { Config } from './config/config.ts';
 import type { Log } from './core/log.ts';
 import { MemoryStore } from './stores/memory-store.ts';
 import { openStore } from './stores/open-store.ts';
-import { type Store, StoreError } from './stores/store.ts';
+import { type Store, StoreError, type StoreOpening } from './stores/store.ts';
 import { defaultStoreAddress, SQLITE_SCHEME } from './stores/store-address.ts';
 import { StoreHealth, watchedStore } from './stores/watched-store.ts';
 import type { MetricFamily } from './telemetry/prometheus.ts';
@@ -15,6 +15,7 @@ interface StoreOptions {
   readonly log: Log;
   /** Where the default store is. */
   readonly dataDirectory: string;
+  readonly opening?: StoreOpening;
 }
 
 interface OpenedStore {
@@ -32,11 +33,11 @@ export async function openConfiguredStore(options: StoreOptions): Promise<Opened
  * Only where nobody configured a store, and none was ever kept, a server that may not write there runs without: containers with a
  * read-only file system start as they did before there were stores. Not with workers: each would have keys and usage of its own.
  */
-async function openOrForget({ config, log, dataDirectory }: StoreOptions): Promise<Store> {
+async function openOrForget({ config, log, dataDirectory, opening }: StoreOptions): Promise<Store> {
   const configured = config.access.store;
   const address = configured ?? defaultStoreAddress(dataDirectory);
   try {
-    return await openStore(address);
+    return await openStore(address, 'write', opening);
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     if (configured !== undefined || isKept(address.slice(SQLITE_SCHEME.length))) throw error;

@@ -1,5 +1,6 @@
 /** A worker: the whole edge, with what there is once for all workers at the other end of a link to the control process. */
 import type { Socket } from 'node:net';
+import type { RingKeys } from './access/handed-keys.ts';
 import { type ApplicationOptions, compose } from './compose.ts';
 import { answersOf, workerViews } from './compose-worker-views.ts';
 import type { LoadedConfig } from './config/load.ts';
@@ -18,6 +19,8 @@ import { RemoteLimitStore } from './workers/remote-limit-store.ts';
 
 interface WorkerOptions extends Omit<ApplicationOptions, 'given' | 'readConfig' | 'onFatal'> {
   readonly start: StartMessage;
+  /** That the control process has handed over. */
+  readonly keys: RingKeys | undefined;
   readonly send: (message: ToControl) => void;
   /** What was sent and has not left this process yet. */
   readonly unsentBytes: () => number;
@@ -96,6 +99,7 @@ export async function composeWorker(options: WorkerOptions): Promise<Worker> {
       instanceId: start.instanceId,
       name: start.name,
       workers: start.workers,
+      keys: options.keys,
       createControl: (parts) => {
         control.current = new RemoteControl({ ...parts, name: `w${start.name}`, hostTime, send });
         return control.current;

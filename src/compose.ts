@@ -1,6 +1,7 @@
 /** The composition root: configuration in, running application out. The only place that wires things together. */
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
+import type { RingKeys } from './access/handed-keys.ts';
 import type { KeyRing } from './access/key-ring.ts';
 import type { BackendEnvironment } from './backends/backend-definition.ts';
 import type { EngineSharing } from './backends/engine-sharing.ts';
@@ -97,6 +98,8 @@ interface GivenParts {
   readonly name: string;
   /** How many there are, this one included. */
   readonly workers: number;
+  /** Those of the store, where it takes the place of a dead one: then the store is opened when it is needed. */
+  readonly keys: RingKeys | undefined;
   readonly createControl: (options: ControlOptions) => ServingControl;
   readonly limitStore: LimitStore;
   readonly connectionGate: (door: DoorName) => ConnectionGate;
@@ -167,11 +170,15 @@ export async function compose(options: ApplicationOptions): Promise<ProcessAppli
     engines: given?.engines,
   };
   const telemetry: { current?: Telemetry } = {};
-  const { store, families: storeFamilies } = await openConfiguredStore(options);
+  const { store, families: storeFamilies } = await openConfiguredStore({
+    ...options,
+    opening: given?.keys === undefined ? 'now' : 'later',
+  });
   const { ring: keys, watcher: keyWatcher } = await createKeys({
     config,
     store: store.keys,
     log,
+    held: given?.keys,
     onFirstKey: () => reloader.keysChanged(),
     // A stream of GET /live goes on for as long as its reader likes: what it may see is decided again.
     onChange: () => live.disconnectAll(),

@@ -17,10 +17,18 @@ export interface ConfiguredKey {
 const UNKNOWN: KeyVerdict = { kind: 'unknown' };
 const NEVER = Number.POSITIVE_INFINITY;
 
-interface StoredKey {
+export interface StoredKey {
   /** One for each of its secrets. */
   readonly held: readonly HeldKey[];
   readonly isActive: boolean;
+}
+
+/** What a ring has of the store: for another ring. */
+export interface StoredKeys {
+  /** By their ids. */
+  readonly keys: readonly (readonly [id: string, key: StoredKey])[];
+  readonly storeHeldKeys: boolean;
+  readonly storeHeldAdmin: boolean;
 }
 
 interface PageOptions {
@@ -119,6 +127,24 @@ export class KeyRing {
     this.#active = 0;
     for (const record of records) this.#keep(record);
     this.#stored = new HeldKeys([...this.#storedKeys.values()].flatMap(({ held }) => held));
+  }
+
+  /** As they are now: later changes do not reach it. */
+  get stored(): StoredKeys {
+    return {
+      keys: [...this.#storedKeys],
+      storeHeldKeys: this.#storeHeldKeys,
+      storeHeldAdmin: this.#storeHeldAdmin,
+    };
+  }
+
+  /** As another ring of the same store has them. */
+  setHeld({ keys, storeHeldKeys, storeHeldAdmin }: StoredKeys): void {
+    this.#storedKeys = new Map(keys);
+    this.#active = keys.reduce((active, [, { isActive }]) => active + Number(isActive), 0);
+    this.#storeHeldKeys ||= storeHeldKeys;
+    this.#storeHeldAdmin ||= storeHeldAdmin;
+    this.#stored = new HeldKeys(keys.flatMap(([, { held }]) => held));
   }
 
   /** `records`: those that were added or changed; all others stay. */

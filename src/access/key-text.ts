@@ -36,6 +36,10 @@ export function digestOfKey(key: string): string {
   return hash('sha256', key, 'binary');
 }
 
+export function hashOfDigest(digest: string): string {
+  return Buffer.from(digest, 'binary').toString('hex');
+}
+
 export function digestOfHash(hash: string): string {
   return Buffer.from(hash, 'hex').toString('binary');
 }

@@ -24,6 +24,8 @@ export class KeyWatcher {
   readonly #options: KeyWatcherOptions;
   /** Of the keys that the ring has. */
   #revision: number | undefined;
+  /** The ring has the keys of the store, as they were at some time. */
+  #hasKeys = false;
   #timer: Timer | undefined;
   /** Ids of keys that can't be read, of which the log has been told. */
   #damaged = new Set<string>();
@@ -44,6 +46,17 @@ export class KeyWatcher {
   /** Reads the keys. Rejects with a StoreError where the store can't be read. */
   async start(): Promise<void> {
     await this.#read();
+  }
+
+  /** The ring has been given the keys of that revision; undefined: of one that nobody knows. */
+  startWith(revision: number | undefined): void {
+    this.#revision = revision;
+    this.#hasKeys = true;
+  }
+
+  /** Of the keys that the ring has now; undefined: only reading all tells whether they are those of the store. */
+  get revision(): number | undefined {
+    return this.#hasFailed ? undefined : this.#revision;
   }
 
   /** From now on `onChange` is called; what has changed since the start comes first. To be called once. */
@@ -81,8 +94,9 @@ export class KeyWatcher {
     const { store, onChange } = this.#options;
     const revision = await store.revision();
     if (this.#isClosed || (revision === this.#revision && !this.#hasFailed)) return;
-    const isFirst = this.#revision === undefined;
+    const isFirst = !this.#hasKeys;
     if (!(await this.#readChanges(revision))) await this.#readAll();
+    this.#hasKeys = true;
     if (!this.#isClosed && !isFirst) onChange?.();
   }
 

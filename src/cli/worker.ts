@@ -3,16 +3,17 @@
  * or a service manager are for the control process, whose end ends the workers at once.
  */
 import { Socket } from 'node:net';
+import { keyOfHanded, type RingKeys, ringKeys } from '../access/handed-keys.ts';
 import { composeWorker } from '../compose-worker.ts';
 import { defaultCacheDirectory, defaultDataDirectory, readEnvironment } from '../config/environment.ts';
 import { reloadedSince } from '../config/reload-plan.ts';
 import { tieToParent } from '../lifeline/lifeline.ts';
 import { systemClock } from '../system-clock.ts';
 import { openLog } from '../telemetry/log.ts';
+import { WantedKeys } from '../workers/handed-keys.ts';
 import type { HandedConnection, Ping, StartMessage } from '../workers/life-messages.ts';
 import { Link } from '../workers/link.ts';
 import type { ToControl, ToWorker } from '../workers/messages.ts';
-import { onceStoreOpens } from '../workers/store-wait.ts';
 import { LINK_DESCRIPTORS } from '../workers/worker-process.ts';
 import { acceptedConfigOf } from './read-config.ts';
 import { readVersion } from './version.ts';
@@ -28,11 +29,11 @@ process.on('disconnect', endAtOnce);
 
 /** Until it is composed, what comes next waits. */
 let receive: (message: ToWorker) => void = (message) => {
-  if (message.type !== 'start') return void waiting.push(message);
-  void run(message);
+  if (message.type === 'start') void run(message);
+  else if (message.type === 'keys') wantedKeys.receive(message);
+  else waiting.push(message);
 };
 const waiting: ToWorker[] = [];
-const isEnding = () => waiting.some(({ type }) => type === 'drain' || type === 'close');
 const link = new Link<ToControl, ToWorker>({
   input: new Socket({ fd: LINK_DESCRIPTORS.toWorker }),
   output: new Socket({ fd: LINK_DESCRIPTORS.toControl, readable: false }),
@@ -40,12 +41,18 @@ const link = new Link<ToControl, ToWorker>({
   onMessage: (message) => receive(message),
   onEnd: endAtOnce,
 });
+const wantedKeys = new WantedKeys((message) => link.send(message), keyOfHanded);
 let take: ((connection: HandedConnection, socket: Socket) => void) | undefined;
 // From the first turn on: a start that takes long is not a worker that hangs.
 process.on('message', (message: Beside, socket: Socket | undefined) => {
   if (message.type === 'ping') link.send({ type: 'alive' });
   else if (socket !== undefined) take?.(message, socket);
 });
+
+async function keysOfControl(): Promise<RingKeys> {
+  const { keys, ofAll } = await wantedKeys.all();
+  return ringKeys(keys, ofAll);
+}
 
 async function run(start: StartMessage): Promise<void> {
   const parseConfig = (file: StartMessage['file']) => acceptedConfigOf({ values: start.flags }, file);
@@ -67,8 +74,10 @@ async function run(start: StartMessage): Promise<void> {
     const opened = openLog({ ...config.logging, isTerminal, clock: systemClock, fields: { worker: number } });
     log = opened;
     tieToParent(opened.warn);
-    const options: Parameters<typeof composeWorker>[0] = {
+    const worker = await composeWorker({
       start,
+      // One that takes another's place serves also while the store cannot be reached.
+      keys: start.isReplacement ? await keysOfControl() : undefined,
       config,
       sources,
       log: opened,
@@ -83,12 +92,7 @@ async function run(start: StartMessage): Promise<void> {
       flush: () => link.flush(),
       onFailed,
       onEnded: () => void end(0),
-    };
-    const compose = () => composeWorker(options);
-    const worker = start.isReplacement
-      ? await onceStoreOpens(compose, { clock: systemClock, log: opened, isEnding })
-      : await compose();
-    if (worker === undefined) return void end(0);
+    });
     receive = worker.receive;
     for (const message of waiting.splice(0)) worker.receive(message);
     await worker.informed();

@@ -17,6 +17,9 @@ export type { UsageStore } from '../usage/usage-store.ts';
 /** `write`: the tables are made, or brought up to date. `read`: nothing is changed, and writes fail. */
 export type StoreAccess = 'read' | 'write';
 
+/** `later`: by the first call, which fails where it can't be; so does the next one open it again. */
+export type StoreOpening = 'now' | 'later';
+
 export interface Store {
   readonly keys: KeyStore;
   readonly usage: UsageStore;

@@ -16,6 +16,7 @@ import {
   type Store,
   StoreError,
   type StoreFault,
+  type StoreOpening,
   type UsageStore,
 } from './store.ts';
 
@@ -88,8 +89,9 @@ export class ThreadedStore implements Store {
   }
 
   /** Rejects with a StoreError. */
-  static async open(thread: StoreThread): Promise<ThreadedStore> {
+  static async open(thread: StoreThread, opening: StoreOpening = 'now'): Promise<ThreadedStore> {
     const store = new ThreadedStore(thread);
+    if (opening === 'later') return store;
     try {
       await store.#opened();
     } catch (error) {

@@ -3,11 +3,23 @@
  * of the host (link.ts). Both are of one version.
  */
 import type { EngineToWorker } from './engine-messages.ts';
+import type { KeysToControl, KeysToWorker } from './key-messages.ts';
 import type { LifeToControl, LifeToWorker } from './life-messages.ts';
 import type { LimitsToControl, LimitsToWorker } from './limit-messages.ts';
 import type { SchedulingToControl, SchedulingToWorker } from './scheduling-messages.ts';
 import type { ViewsToControl, ViewsToWorker } from './view-messages.ts';
 
-export type ToControl = LifeToControl | SchedulingToControl | LimitsToControl | ViewsToControl;
+export type ToControl =
+  | LifeToControl
+  | KeysToControl
+  | SchedulingToControl
+  | LimitsToControl
+  | ViewsToControl;
 
-export type ToWorker = LifeToWorker | SchedulingToWorker | LimitsToWorker | ViewsToWorker | EngineToWorker;
+export type ToWorker =
+  | LifeToWorker
+  | KeysToWorker
+  | SchedulingToWorker
+  | LimitsToWorker
+  | ViewsToWorker
+  | EngineToWorker;

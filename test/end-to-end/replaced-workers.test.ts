@@ -2,11 +2,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from '@photostructure/sqlite';
 import { expect, onTestFinished, test } from 'vitest';
-import { type Executable, startExecutable } from '../support/executable.ts';
+import { type Executable, runExecutable, startExecutable } from '../support/executable.ts';
 import { ask, generate } from '../support/http-client.ts';
 import { childrenOf } from '../support/process-table.ts';
-import { scripted } from '../support/scripted-server.ts';
+import { scripted, scriptedFlags } from '../support/scripted-server.ts';
 
 const ADMIN = { authorization: 'Bearer admin-key-1' };
 
@@ -93,4 +94,47 @@ test('what a reload leaves as it is until a restart is as it was at workers that
   expect(status).toBe(404);
   const answer = await generate(server, { prompt: 'hi' });
   await server.requestLine(String(answer.headers['x-request-id']));
+});
+
+/** The server of a store with one key, and another program that has it locked. */
+async function lockedOut() {
+  const folder = mkdtempSync(join(tmpdir(), 'llm-serve-replaced-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const path = join(folder, 'keys.sqlite');
+  const store = ['--access.store', `sqlite:${path}`];
+  const run = async (...args: readonly string[]) => {
+    const { stdout, exitCode } = await runExecutable([...args, ...store, '--json'], {
+      endsWith: onTestFinished,
+    });
+    expect(exitCode).toBe(0);
+    return JSON.parse(stdout) as { readonly key: string };
+  };
+  const { key } = await run('keys', 'create', '--name', 'alice');
+  const server = await startExecutable({
+    flags: [...scriptedFlags(), ...store],
+    environment: { LLM_SERVE_SERVER__WORKERS: '2' },
+    endsWith: onTestFinished,
+  });
+  const statusWith = async (secret: string) => {
+    const headers = { authorization: `Bearer ${secret}` };
+    return (await ask(`${server.url}/generate`, { headers, body: { prompt: 'hi' } })).status;
+  };
+  const other = new DatabaseSync(path);
+  onTestFinished(() => other.close());
+  other.exec('BEGIN IMMEDIATE');
+  return { server, run, key, statusWith, unlock: () => other.exec('ROLLBACK') };
+}
+
+test('while the store is locked, workers that take the place of dead ones serve with the keys that were known', async () => {
+  const { server, run, key, statusWith, unlock } = await lockedOut();
+  await replaceWorkers(server);
+  expect(await Promise.all([1, 2, 3, 4].map(() => statusWith(key)))).toEqual([200, 200, 200, 200]);
+  expect(await statusWith('sk-unknown')).toBe(401);
+  unlock();
+  const made = await run('keys', 'create', '--name', 'bob');
+  const ofBob = () => Promise.all([1, 2, 3, 4].map(() => statusWith(made.key)));
+  await expect.poll(ofBob).toEqual([200, 200, 200, 200]);
+  await run('keys', 'revoke', 'alice');
+  await expect.poll(() => statusWith(key)).toBe(401);
+  expect((await server.stop()).exitCode).toBe(0);
 });

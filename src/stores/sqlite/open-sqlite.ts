@@ -1,7 +1,7 @@
 /** Opens the store in a SQLite file. */
 import { builtEntry } from '../../core/built-entry.ts';
 import { withReadingThread } from '../reading-thread.ts';
-import type { Store } from '../store.ts';
+import type { Store, StoreOpening } from '../store.ts';
 import { ThreadedStore } from '../threaded-store.ts';
 import type { SqliteOptions } from './sqlite-database.ts';
 
@@ -12,16 +12,14 @@ const BUSY_MS = 3000;
 export async function openSqlite(
   path: string,
   { busyMs = BUSY_MS, access = 'write' }: Partial<SqliteOptions> = {},
+  opening: StoreOpening = 'now',
 ): Promise<Store> {
-  const store = await openThread({ path, busyMs, access });
+  const store = await openThread({ path, busyMs, access }, opening);
   if (access === 'read') return store;
-  return withReadingThread(store, () => openThread({ path, busyMs, access: 'read' }));
+  return withReadingThread(store, () => openThread({ path, busyMs, access: 'read' }, 'now'));
 }
 
-function openThread(workerData: SqliteOptions): Promise<Store> {
-  return ThreadedStore.open({
-    entry: builtEntry('./sqlite-worker.js', import.meta.url),
-    workerData,
-    shown: workerData.path,
-  });
+function openThread(workerData: SqliteOptions, opening: StoreOpening): Promise<Store> {
+  const entry = builtEntry('./sqlite-worker.js', import.meta.url);
+  return ThreadedStore.open({ entry, workerData, shown: workerData.path }, opening);
 }
