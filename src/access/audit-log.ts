@@ -13,6 +13,8 @@ export interface AuditEntry {
   readonly subject: string;
   /** Further facts, never a secret. */
   readonly details: Readonly<Record<string, unknown>>;
+  /** Which of these can't be read from the database. Absent: none. */
+  readonly damage?: string;
 }
 
 /** Entries are added and never changed. Both methods reject with a StoreError. */

@@ -48,10 +48,13 @@ async function printAudit(command: Command): Promise<void> {
 
 /** `2027-01-31T12:00:00.000Z admin_keys[0] at 10.1.2.3: key.create key_3f… {"name":"alice"}` */
 export function auditLine(entry: AuditEntry): string {
-  const { actor, address, action, subject, details } = entry;
+  const { actor, address, action, subject, details, damage } = entry;
   const who = address === '' ? actor : `${actor} at ${address}`;
   const facts = Object.keys(details).length === 0 ? '' : ` ${JSON.stringify(details)}`;
-  return printableLine(`${shownTime(entry)} ${who}: ${action}${subject === '' ? '' : ` ${subject}`}${facts}`);
+  const unread = damage === undefined ? '' : ` (${damage} can’t be read)`;
+  return printableLine(
+    `${shownTime(entry)} ${who}: ${action}${subject === '' ? '' : ` ${subject}`}${facts}${unread}`,
+  );
 }
 
 function shownTime(entry: AuditEntry | undefined): string {

@@ -450,6 +450,26 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
     });
 
     describe('usage', () => {
+      test('rows that hold what nobody can have used keep no report from being made', async () => {
+        const { execute } = tested;
+        if (execute === undefined) return;
+        await add([usageRow(), usageRow({ caller: 'key_bob' }), usageRow({ caller: 'key_eve' })]);
+        const most = '9223372036854775807';
+        await execute(
+          `UPDATE llm_serve_usage SET requests = ${most}, cost_nano = ${most} WHERE caller <> 'key_alice'`,
+          `UPDATE llm_serve_usage SET hour = 9000000000000000000 WHERE caller = 'key_eve'`,
+          `UPDATE llm_serve_usage SET completion_tokens = -${most} WHERE caller = 'key_bob'`,
+        );
+        const byDay = await store.usage.report({ by: ['day'], ...ALL_TIME });
+        expect(byDay).toMatchObject([{ by: ['2026-01-31'] }]);
+        expect(byDay[0]?.requests).toBeGreaterThan(9e18);
+        const byKey = await store.usage.report({ by: ['key'], ...ALL_TIME });
+        expect(byKey).toMatchObject([
+          { by: ['key_alice'], requests: usageRow().requests },
+          { by: ['key_bob'] },
+        ]);
+      });
+
       test('rows of the same hour, caller, team, model and target add up, also within one call', async () => {
         await add([usageRow(), usageRow({ errors: 1, slotMs: 0.25 })]);
         await add([usageRow({ rejections: 2, requests: 2 })]);
@@ -572,6 +592,29 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
     });
 
     describe('audit log', () => {
+      test('an entry that can’t be read is shown as such, among the others', async () => {
+        const { execute } = tested;
+        if (execute === undefined) return;
+        const raw = (at: string, details: string) =>
+          `INSERT INTO llm_serve_audit (at, actor, address, action, subject, details)
+            VALUES (${at}, 'root', '', 'key.create', 'key_1', '${details}')`;
+        await store.audit.add(auditEntry());
+        const { at } = auditEntry();
+        const unreadable = ['no JSON', '5', '[]', 'null', ''];
+        await execute(...unreadable.map((details, index) => raw(`${at + 1 + index}`, details)));
+        await execute(raw('9000000000000000000', '{"name":"alice"}'), raw('-9000000000000000000', 'x'));
+        const entry = { actor: 'root', address: '', action: 'key.create', subject: 'key_1', details: {} };
+        const all = await store.audit.list({ limit: 10 });
+        expect(all).toEqual([
+          { ...entry, at: Date.UTC(9999, 11, 31, 23, 59, 59, 999), details: { name: 'alice' }, damage: 'at' },
+          ...[5, 4, 3, 2, 1].map((later) => ({ ...entry, at: at + later, damage: 'details' })),
+          auditEntry(),
+          { ...entry, at: Date.parse('0000-01-01T00:00:00.000Z'), damage: 'at, details' },
+        ]);
+        const older = await store.audit.list({ limit: 1, before: all[0]?.at ?? 0 });
+        expect(older).toEqual([all[1]]);
+      });
+
       test('entries come back as they were added, the newest first', async () => {
         const entries = [
           auditEntry(),

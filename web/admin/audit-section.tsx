@@ -87,8 +87,9 @@ function Entries({ known: { entries, isAll }, filter, more }: EntriesProps) {
 }
 
 /** `overlap_seconds: 3600, models: ["small"]` */
-function detailsOf({ details }: AuditEntry): string {
-  return Object.entries(details)
-    .map(([name, value]) => `${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`)
-    .join(', ');
+function detailsOf({ details, damage }: AuditEntry): string {
+  const facts = Object.entries(details).map(
+    ([name, value]) => `${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  );
+  return [...facts, ...(damage === undefined ? [] : [`${damage} can’t be read`])].join(', ');
 }

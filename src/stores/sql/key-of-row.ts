@@ -5,10 +5,8 @@
 import type { KeyRecord, KeySecret } from '../../access/key-record.ts';
 import { LIMIT_NAMES, type Limits } from '../../core/limit-names.ts';
 import { PRIORITIES, type Priority } from '../../core/priority.ts';
+import { isMap, LAST_TIME, parsed } from './row-values.ts';
 import type { SqlRow, SqlValue } from './sql-database.ts';
-
-/** What a Date can hold. */
-export const LAST_TIME = 8.64e15;
 
 /** `secrets`: the rows that have them, in their order. */
 export function recordOf(row: SqlRow, secrets: readonly SqlRow[]): KeyRecord {
@@ -56,16 +54,6 @@ function secretOf(row: SqlRow, damaged: Set<string>): KeySecret {
   };
 }
 
-/** Itself where it is no JSON: that is nothing that is looked for then. */
-function parsed(value: SqlValue | undefined): unknown {
-  if (typeof value !== 'string') return value;
-  try {
-    return JSON.parse(value);
-  } catch {
-    return value;
-  }
-}
-
 function isText(value: unknown): value is string {
   return typeof value === 'string';
 }
@@ -105,8 +93,4 @@ function isLimits(value: unknown): value is Limits {
 
 function isAmount(value: unknown): boolean {
   return typeof value === 'number' && Number.isFinite(value) && value >= 0;
-}
-
-function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -2,7 +2,8 @@
 import { type KeysQuery, wordsOfFilter } from '../../access/key-page.ts';
 import type { KeyRecord, KeySecret } from '../../access/key-record.ts';
 import type { KeysAtRevision } from '../../access/key-store.ts';
-import { LAST_TIME, recordOf } from './key-of-row.ts';
+import { recordOf } from './key-of-row.ts';
+import { LAST_TIME } from './row-values.ts';
 import { type Dialect, type SqlRow, type SqlValue, storableText } from './sql-database.ts';
 
 export const KEY_COLUMNS = [

@@ -2,7 +2,7 @@
 import { type KeyName, type KeysPage, type KeysQuery, pageOf } from '../../access/key-page.ts';
 import { changedRecord, type KeyChanges, type KeyRecord } from '../../access/key-record.ts';
 import type { KeysAtRevision } from '../../access/key-store.ts';
-import type { AuditEntry, AuditLog, KeyStore, Store } from '../store.ts';
+import type { AuditLog, KeyStore, Store } from '../store.ts';
 import { nameTaken, requireUnchanged, secretTaken } from '../store.ts';
 import {
   ALL_KEYS,
@@ -22,7 +22,8 @@ import {
   secretValues,
 } from './key-rows.ts';
 import { migrate, readableVersion } from './migrations.ts';
-import { type Sql, type SqlDatabase, type SqlRow, type SqlValue, storableText } from './sql-database.ts';
+import { SqlAudit } from './sql-audit.ts';
+import { type Sql, type SqlDatabase, storableText } from './sql-database.ts';
 import { SqlUsage } from './sql-usage.ts';
 
 export class SqlStore implements Store {
@@ -188,46 +189,4 @@ async function requireUnique(sql: Sql, { id, name, secrets, revokedAt }: KeyReco
     [name, id],
   );
   if (taken.length > 0) throw nameTaken(name);
-}
-
-const AUDIT_COLUMNS = ['at', 'actor', 'address', 'action', 'subject', 'details'] as const;
-
-export const INSERT_AUDIT = `INSERT INTO llm_serve_audit (${AUDIT_COLUMNS.join(', ')}) VALUES (${marks(AUDIT_COLUMNS)})`;
-
-/** For INSERT_AUDIT. */
-export function auditValues({ at, actor, address, action, subject, details }: AuditEntry) {
-  return [at, actor, address, action, subject, JSON.stringify(details)];
-}
-
-class SqlAudit implements AuditLog {
-  readonly #database: SqlDatabase;
-
-  constructor(database: SqlDatabase) {
-    this.#database = database;
-  }
-
-  async add(entry: AuditEntry): Promise<void> {
-    await this.#database.write('full', (sql) => sql.run(INSERT_AUDIT, auditValues(entry)));
-  }
-
-  async list({ limit, before }: Parameters<AuditLog['list']>[0]): Promise<readonly AuditEntry[]> {
-    const older = before === undefined ? '' : 'WHERE at < ?';
-    const parameters: readonly SqlValue[] = before === undefined ? [limit] : [before, limit];
-    const rows = await this.#database.run(
-      `SELECT ${AUDIT_COLUMNS.join(', ')} FROM llm_serve_audit ${older} ORDER BY at DESC, number DESC LIMIT ?`,
-      parameters,
-    );
-    return rows.map(entryOf);
-  }
-}
-
-function entryOf(row: SqlRow): AuditEntry {
-  return {
-    at: Number(row.at),
-    actor: String(row.actor),
-    address: String(row.address),
-    action: String(row.action),
-    subject: String(row.subject),
-    details: JSON.parse(String(row.details)) as AuditEntry['details'],
-  };
 }

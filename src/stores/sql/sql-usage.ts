@@ -1,6 +1,7 @@
 /** Usage in its table. Rows travel as JSON: one statement adds many, and a text is cheap to hand to another thread. */
 import type { UsageDimension, UsageQuery, UsageRow, UsageSum } from '../../usage/usage-row.ts';
 import type { UsageStore } from '../store.ts';
+import { LAST_TIME } from './row-values.ts';
 import { type Dialect, type SqlDatabase, type SqlRow, type SqlValue, storableText } from './sql-database.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -65,6 +66,9 @@ const ADD: Readonly<Record<Dialect, string>> = {
   postgres: addStatement('postgres'),
 };
 
+/** What adds up a column: SQLite's sum() fails where whole numbers are too many for 64 bits, and all that was used is unknown then. */
+const SUM: Readonly<Record<Dialect, string>> = { sqlite: 'total', postgres: 'sum' };
+
 /** What rows are grouped by, and the text of a group. */
 const DIMENSIONS: Readonly<Record<UsageDimension, { readonly by: string; text(value: SqlValue): string }>> = {
   key: { by: 'caller', text: String },
@@ -105,10 +109,11 @@ export class SqlUsage implements UsageStore {
   }
 
   async report({ by, from, to, caller, team }: UsageQuery): Promise<readonly UsageSum[]> {
+    const { dialect } = this.#database;
     const groups = by.map((dimension) => DIMENSIONS[dimension].by);
     const columns = [
       ...groups.map((group, index) => `${group} AS by_${index}`),
-      ...MEASURE_COLUMNS.map((name) => `CAST(sum(${name}) AS DOUBLE PRECISION) AS ${name}`),
+      ...MEASURE_COLUMNS.map((name) => `CAST(${SUM[dialect]}(${name}) AS DOUBLE PRECISION) AS ${name}`),
     ];
     const conditions: readonly (readonly [string, SqlValue | undefined])[] = [
       ['hour >= ?', wholeTime(from)],
@@ -128,9 +133,9 @@ export class SqlUsage implements UsageStore {
   }
 }
 
-/** Hours are whole numbers, and so are columns of them. */
+/** Hours are whole numbers, and so are columns of them. Those that no Date can hold are of no time. */
 function wholeTime(time: number): number {
-  return Math.ceil(Math.min(Math.max(time, 0), Number.MAX_SAFE_INTEGER));
+  return Math.ceil(Math.min(Math.max(time, 0), LAST_TIME));
 }
 
 function sumOf(row: SqlRow, by: readonly UsageDimension[]): UsageSum {

@@ -10,7 +10,7 @@ import type { KeyRecord } from '../../access/key-record.ts';
 import type { Milliseconds } from '../../core/clock.ts';
 import { IN_ORDER, KEYS_WITH_SECRETS, recordsOf } from '../sql/key-rows.ts';
 import { NEWEST_VERSION, OLDEST_READ_VERSION } from '../sql/migrations.ts';
-import { auditValues, INSERT_AUDIT } from '../sql/sql-store.ts';
+import { auditValues, INSERT_AUDIT } from '../sql/sql-audit.ts';
 import { StoreError } from '../store.ts';
 import { preparedOf, requireFile, rowsOf } from './sqlite-database.ts';
 import { sqliteFault } from './sqlite-faults.ts';

@@ -126,6 +126,11 @@ export const Entry = Type.Object({
       description: 'What was set. failed: the action failed, with that error code.',
     },
   ),
+  damage: Type.Optional(
+    Type.String({
+      description: 'Which of these can’t be read from the store: at is not when it was then. Absent: none.',
+    }),
+  ),
 });
 
 export const AuditAnswer = Type.Object({ entries: Type.Array(Entry, { description: 'The newest first.' }) });

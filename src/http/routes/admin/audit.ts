@@ -63,8 +63,8 @@ export function auditRoutes({ audit, readings }: AuditRouteOptions): readonly Ed
   ];
 }
 
-function shownEntry({ at, actor, address, action, subject, details }: AuditEntry): Static<typeof Entry> {
-  return { at: new Date(at).toISOString(), actor, address, action, subject, details };
+function shownEntry({ at, ...entry }: AuditEntry): Static<typeof Entry> {
+  return { at: new Date(at).toISOString(), ...entry };
 }
 
 /** Since the Unix epoch. Throws `invalid_request`. */
