@@ -5,7 +5,7 @@
 import { request } from 'node:http';
 import type { Config } from '../config/config.ts';
 import { ConfigError } from '../config/config-error.ts';
-import { remoteDefaults } from '../config/environment.ts';
+import { remoteDefaults, remoteVariables } from '../config/environment.ts';
 import { printableText } from '../core/log.ts';
 import { hostInAddress, reachableHost } from './configured-server.ts';
 import { type Flags, readConfig } from './read-config.ts';
@@ -20,14 +20,19 @@ export async function reload(flags: Flags): Promise<number> {
   const { host, port } = addressOf(config);
   const address = { host: reachableHost(host), port };
   const shown = `${hostInAddress(address.host)}:${port}`;
-  const answer = await ask(address, config.auth).catch((error: NodeJS.ErrnoException) => {
+  // The keys of access.store can't be read from there: only their hashes are stored.
+  const key = config.auth.admin_keys[0]?.key ?? remoteDefaults().key;
+  const answer = await ask(address, key).catch((error: NodeJS.ErrnoException) => {
     throw new Error(`no server answers at ${shown} (${error.code ?? error.message}). Nothing was reloaded.`);
   });
   if (answer.status === 200) {
     process.stdout.write(printableText(describe(JSON.parse(answer.text) as Outcome, shown)));
     return 0;
   }
-  process.stderr.write(`llm-serve: not reloaded, nothing has changed: ${printableText(messageOf(answer))}\n`);
+  const hint = answer.status === 401 && key === undefined ? ` Give it with ${remoteVariables.key}.` : '';
+  process.stderr.write(
+    `llm-serve: not reloaded, nothing has changed: ${printableText(messageOf(answer))}${hint}\n`,
+  );
   return answer.status === 422 ? EXIT_USAGE : EXIT_FAILURE;
 }
 
@@ -67,10 +72,8 @@ interface Answer {
 
 function ask(
   address: { readonly host: string; readonly port: number },
-  { admin_keys: [configured] }: Config['auth'],
+  key: string | undefined,
 ): Promise<Answer> {
-  // The keys of access.store can't be read from there: only their hashes are stored.
-  const key = configured?.key ?? remoteDefaults().key;
   return new Promise((resolve, reject) => {
     const asking = request({
       ...address,

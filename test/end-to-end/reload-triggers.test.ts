@@ -115,6 +115,10 @@ describe('llm-serve reload', () => {
       exitCode: 1,
       stderr: 'llm-serve: not reloaded, nothing has changed: The API key is not valid.\n',
     });
+    const without = fileWith(configOf(2));
+    const nameless = await run('reload', '--config', without, '--port', String(server.port));
+    expect(nameless.exitCode).toBe(1);
+    expect(nameless.stderr).toMatch(/An admin key is required: .* Give it with LLM_SERVE_KEY\.\n$/);
     await server.stop();
     const away = await run('reload', '--config', file, '--port', String(server.port));
     expect(away).toMatchObject({
