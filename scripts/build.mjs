@@ -1,6 +1,7 @@
 // `npm run build`: compiles src/ to dist/, puts the server into one file (bundle.mjs), and the page (web.mjs) and the API
 // page's files beside it.
-// Installs what is missing first; does nothing where dist/ is newer than every source.
+// Installs what is missing first; does nothing where dist/ is newer than every source. A build is made beside dist/ and takes its place
+// when it is whole: a server that runs from it can start its engine and its workers meanwhile, and two builds do not disturb each other.
 import {
   chmodSync,
   copyFileSync,
@@ -8,6 +9,7 @@ import {
   existsSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -20,7 +22,8 @@ import { withProgress } from './progress.mjs';
 import { runQuietly } from './quiet.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const stamp = join(root, 'dist', '.built');
+const dist = join(root, 'dist');
+const STAMP = '.built';
 const INPUTS = [
   ...['src', 'web', 'tsconfig.json', 'tsconfig.build.json', 'package.json'],
   ...['scripts/build.mjs', 'scripts/bundle.mjs', 'scripts/licences.mjs', 'scripts/web.mjs'],
@@ -55,28 +58,46 @@ export async function prepare() {
 
 async function build() {
   const newest = Math.max(...INPUTS.map((name) => newestMtime(join(root, name))));
+  const stamp = join(dist, STAMP);
   if (existsSync(stamp) && statSync(stamp).mtimeMs > newest) return;
-  process.stderr.write(await withProgress('Building', () => '', compile));
+  process.stderr.write(await withProgress('Building', () => '', buildBeside));
 }
 
 /** Resolves with what the bundler has to say. */
-async function compile() {
-  rmSync(join(root, 'dist'), { recursive: true, force: true });
+async function buildBeside() {
+  const made = `dist.new-${process.pid}`;
+  const former = join(root, `dist.old-${process.pid}`);
+  try {
+    const notes = await compile(made);
+    if (existsSync(dist)) renameSync(dist, former);
+    try {
+      renameSync(join(root, made), dist);
+    } catch (error) {
+      // Another build has come in between, from the same sources.
+      if (!existsSync(join(dist, STAMP))) throw error;
+    }
+    return notes;
+  } finally {
+    for (const folder of [join(root, made), former]) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** `folder`: in the root. */
+async function compile(folder) {
   const node = (name, ...args) => runQuietly([process.execPath, ...args], { cwd: root, name });
   // `npm run check` checks the types; that would take three times as long as all the rest here.
   const compiler = join('node_modules', 'typescript', 'bin', 'tsc');
-  await node('The compiler', compiler, '-p', 'tsconfig.build.json', '--noCheck');
-  const notes = await node('The bundler', join('scripts', 'bundle.mjs'));
-  await node('The build of the page', join('scripts', 'web.mjs'));
-  copyViewer();
-  chmodSync(join(root, 'dist', 'cli', 'main.js'), 0o755);
-  writeFileSync(stamp, '');
+  await node('The compiler', compiler, '-p', 'tsconfig.build.json', '--noCheck', '--outDir', folder);
+  const notes = await node('The bundler', join('scripts', 'bundle.mjs'), folder);
+  await node('The build of the page', join('scripts', 'web.mjs'), folder);
+  copyViewer(join(root, folder, 'swagger-ui'));
+  chmodSync(join(root, folder, 'cli', 'main.js'), 0o755);
+  writeFileSync(join(root, folder, STAMP), '');
   return notes;
 }
 
-function copyViewer() {
+function copyViewer(to) {
   const from = join(root, 'node_modules', VIEWER);
-  const to = join(root, 'dist', 'swagger-ui');
   cpSync(join(root, 'web', 'docs'), to, { recursive: true });
   for (const file of VIEWER_FILES) copyFileSync(join(from, file), join(to, file));
   const page = readFileSync(join(to, 'index.html'), 'utf8');

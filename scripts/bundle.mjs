@@ -1,6 +1,6 @@
-// Puts the program into few files, in place of the one that the compiler wrote: dist/cli/main.js, and beside it main-*.js, which hold
-// what only some commands need. Loading some 1,300 small files takes longer than everything else that the start does. Not
-// minified, so stack traces stay readable; with `node --enable-source-maps` they name the sources. The rest of dist/ stays as
+// Puts the program into few files, in place of the one that the compiler wrote: cli/main.js in the folder that it is given, and beside
+// it main-*.js, which hold what only some commands need. Loading some 1,300 small files takes longer than everything else that the start does. Not
+// minified, so stack traces stay readable; with `node --enable-source-maps` they name the sources. The rest of the folder stays as
 // compiled: the engine's process, the grammar thread, and what scripts import.
 import { writeFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
@@ -9,7 +9,8 @@ import { licencesOf } from './licences.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const source = join(root, 'src');
-const output = join(root, 'dist', 'cli');
+const folder = join(root, process.argv[2]);
+const output = join(folder, 'cli');
 /** The program that is started, and what it starts for `server.workers`; they share the files with what both need. */
 const ENTRIES = { main: join(source, 'cli', 'main.ts'), worker: join(source, 'cli', 'worker.ts') };
 /** What finds files of its own by path, or is loaded in the engine's process alone. */
@@ -20,7 +21,7 @@ const ownAddresses = {
   name: 'own-addresses',
   transform(code, id) {
     if (id === ENTRIES.main || !id.startsWith(source) || !code.includes('import.meta.url')) return undefined;
-    const compiled = join(root, 'dist', relative(source, id)).replace(/\.ts$/, '.js');
+    const compiled = join(folder, relative(source, id)).replace(/\.ts$/, '.js');
     const address = relative(output, compiled).replaceAll(sep, '/');
     // Lines stay where they are, which is what a source map is for.
     const own = `new URL(${JSON.stringify(address)}, import.meta.url).href`;

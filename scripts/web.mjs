@@ -1,4 +1,4 @@
-// Builds web/ to dist/web/: index.html, and hashed scripts, styles and images in assets/, each also compressed. The server
+// Builds web/ to web/ of the folder that it is given: index.html, and hashed scripts, styles and images in assets/, each also compressed. The server
 // (src/http/pages.ts) sends them as they lie there. Fails when the page, or what the Admin view adds to it, is larger than its budget.
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,7 +9,9 @@ import * as esbuild from 'esbuild-wasm';
 import { licencesOf } from './licences.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const output = join(root, 'dist', 'web');
+/** As esbuild names it. */
+const FOLDER = `${process.argv[2]}/web`;
+const output = join(root, FOLDER);
 const ENTRY = 'web/main.tsx';
 const ICON = 'web/icon.svg';
 
@@ -24,7 +26,7 @@ async function buildPage() {
   const { metafile, outputFiles } = await esbuild.build({
     absWorkingDir: root,
     entryPoints: [ENTRY, ADMIN_STYLES],
-    outdir: 'dist/web/assets',
+    outdir: `${FOLDER}/assets`,
     entryNames: '[name]-[hash]',
     chunkNames: '[name]-[hash]',
     bundle: true,
@@ -55,7 +57,7 @@ async function buildPage() {
     .replace('main.tsx', inPage(script));
   const withoutAdmin = reachable(metafile, script, admin);
   write([...files, [iconFile, icon], ['index.html', Buffer.from(page)]], (name) => {
-    const path = `dist/web/${name}`;
+    const path = `${FOLDER}/${name}`;
     const isAdmin = path === adminStyles || (path.endsWith('.js') && !withoutAdmin.has(path));
     return isAdmin ? 'admin' : 'page';
   });
@@ -78,7 +80,7 @@ function reachable({ outputs }, from, without, found = new Set()) {
 }
 
 function inPage(path) {
-  return path.replace('dist/web/', '');
+  return path.replace(`${FOLDER}/`, '');
 }
 
 /** `partOf`: the part of the page that a file belongs to, by its name. */
