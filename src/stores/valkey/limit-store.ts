@@ -11,6 +11,7 @@ import {
   type UsedSoFar,
 } from '../../limits/limit-store.ts';
 import type { ScriptRunner } from './connection.ts';
+import { HeldBudgets } from './held-budgets.ts';
 import { SCRIPTS, type Script } from './scripts.ts';
 
 /** Places of a process that was killed are free again after that; those in use are renewed in time. */
@@ -102,6 +103,7 @@ export class ValkeyLimits {
   readonly #prefix: string;
   readonly #replica: string;
   readonly #held = new Set<ValkeyAdmission>();
+  readonly #budgets = new HeldBudgets();
   #requests = 0;
 
   constructor({ runner, prefix, replica }: ValkeyLimitsOptions) {
@@ -117,11 +119,12 @@ export class ValkeyLimits {
 
   async decide(charges: readonly Charge[]): Promise<ValkeyDecision> {
     const id = this.#nextId();
-    const answer = await this.#ask('decide', id, charges);
+    const answer = await this.#askOrDoubt(id, charges);
     if (answer[0] !== 1) return { admission: undefined, states: statesOf(charges, answer) };
     const marks = charges.map((_, index) => answer[index * 3 + 4] ?? 0);
     const admission = new ValkeyAdmission(charges, id, marks, answer[1] ?? 0);
     if (charges.some(({ bound }) => bound.kind === 'now')) this.#held.add(admission);
+    this.#budgets.add(charges, 1);
     return { admission, states: statesOf(charges, answer) };
   }
 
@@ -133,6 +136,7 @@ export class ValkeyLimits {
   /** The request has ended; its places are not renewed any more. `amounts`: null stays as it is. */
   settlementOf(admission: ValkeyAdmission, amounts: readonly (number | null)[]): Settlement {
     this.#held.delete(admission);
+    this.#budgets.add(admission.charges, -1);
     const changes: Change[] = [];
     for (const [index, charge] of admission.charges.entries()) {
       const used = amounts[index];
@@ -176,6 +180,27 @@ export class ValkeyLimits {
     await this.#runner.run(SCRIPTS.settle, keys, args);
   }
 
+  /** It will not be done, or was done already: nobody knows. */
+  dropped({ changes }: Settlement): void {
+    this.#budgets.doubt(changes.map(({ charge }) => charge));
+  }
+
+  /** Where an answer was lost, the server may take for held what nobody holds any more. To be called when all is sent that was settled. */
+  async correctHeld(): Promise<void> {
+    for (;;) {
+      const doubtful = this.#budgets.takeDoubtful(CHANGED_AT_ONCE);
+      if (doubtful.length === 0) return;
+      const keys = doubtful.map(({ counter }) => this.#prefix + counter);
+      const args = [`${this.#replica}:`, ...doubtful.map(({ amount }) => String(amount))];
+      try {
+        await this.#runner.run(SCRIPTS.hold, keys, args);
+      } catch (error) {
+        for (const { counter } of doubtful) this.#budgets.doubtCounter(counter);
+        throw error;
+      }
+    }
+  }
+
   /** Holds the places of all that runs for LEASE_MS from now; a server that has lost them gets them back. */
   async renew(): Promise<void> {
     let keys: string[] = [];
@@ -212,6 +237,15 @@ export class ValkeyLimits {
 
   get #replicas(): string {
     return `${this.#prefix}replicas`;
+  }
+
+  async #askOrDoubt(id: string, charges: readonly Charge[]): Promise<readonly number[]> {
+    try {
+      return await this.#ask('decide', id, charges);
+    } catch (error) {
+      this.#budgets.doubt(charges);
+      throw error;
+    }
   }
 
   #nextId(): string {

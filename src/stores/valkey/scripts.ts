@@ -310,6 +310,23 @@ redis.call('PEXPIRE', KEYS[1], math.ceil(tonumber(ARGV[2]) / 1000))
 return redis.call('ZCARD', KEYS[1])
 `;
 
+/**
+ * KEYS: counters of periods. ARGV: an id of the replica that asks, then what its requests under way hold of each, in place of what is
+ * noted: answers may have been lost.
+ */
+const HOLD = `${COMMON}
+local own = heldBy(ARGV[1])
+for i, key in ipairs(KEYS) do
+  local held = tonumber(ARGV[i + 1])
+  if held <= 0 then
+    redis.call('HDEL', key, own)
+  elseif redis.call('EXISTS', key) == 1 then
+    redis.call('HSET', key, own, text(held))
+  end
+end
+return #KEYS
+`;
+
 /** KEYS: as of ANNOUNCE. ARGV: the name of the replica that ends. */
 const LEAVE = `return redis.call('ZREM', KEYS[1], ARGV[1])`;
 
@@ -319,6 +336,7 @@ export const SCRIPTS = {
   decide: script(DECIDE),
   settle: script(SETTLE),
   renew: script(RENEW),
+  hold: script(HOLD),
   announce: script(ANNOUNCE),
   leave: script(LEAVE),
 } as const;

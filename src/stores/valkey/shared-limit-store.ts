@@ -196,16 +196,22 @@ export class SharedLimitStore implements LimitStore {
 
   #keepUnsettled(unsettled: Unsettled): void {
     if (this.#unsettled.length < MAX_UNSETTLED) this.#unsettled.push(unsettled);
-    else this.#options.observer.failed('unsettled');
+    else this.#drop(unsettled);
+  }
+
+  #drop({ settlement }: Unsettled): void {
+    const { shared, observer } = this.#options;
+    shared.dropped(settlement);
+    observer.failed('unsettled');
   }
 
   /** In the order in which the requests ended, some at a time: requests that come now are not to wait for all of them. */
   async #settleRest(): Promise<void> {
-    const { clock, observer } = this.#options;
+    const { clock } = this.#options;
     while (this.#circuit.isUp && this.#unsettled.length > 0) {
       for (const unsettled of this.#unsettled.splice(0, SETTLED_AT_ONCE)) {
         const { sentAt } = unsettled;
-        if (sentAt !== undefined && clock.now() - sentAt > SENT_AGAIN_WITHIN_MS) observer.failed('unsettled');
+        if (sentAt !== undefined && clock.now() - sentAt > SENT_AGAIN_WITHIN_MS) this.#drop(unsettled);
         else this.#settleShared(unsettled);
       }
       await new Promise<void>((resolve) => clock.atEndOfTurn(resolve));
@@ -327,6 +333,7 @@ export class SharedLimitStore implements LimitStore {
         this.#renewedAt = clock.now();
         await shared.renew();
       }
+      if (this.#unsettled.length === 0) await shared.correctHeld();
       this.#schedule(HEARTBEAT_MS);
     } catch (error) {
       const wasUp = this.#circuit.isUp || this.#wasUp === undefined;

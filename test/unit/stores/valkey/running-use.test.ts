@@ -1,14 +1,22 @@
 /** What answers use beyond their reservation, with a real Valkey or Redis that is away now and then: it is counted once, where they were admitted. */
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { silentLog } from '../../../../src/core/log.ts';
 import { LimitGate } from '../../../../src/http/limit-gate.ts';
-import type { LimitStore } from '../../../../src/limits/limit-store.ts';
+import type { Charge, LimitStore } from '../../../../src/limits/limit-store.ts';
+import { MemoryLimitStore } from '../../../../src/limits/memory-limit-store.ts';
+import type { ScriptRunner } from '../../../../src/stores/valkey/connection.ts';
+import { ValkeyFailure } from '../../../../src/stores/valkey/failure.ts';
+import { ValkeyLimits } from '../../../../src/stores/valkey/limit-store.ts';
 import type { OnFailure } from '../../../../src/stores/valkey/shared-limit-store.ts';
+import { SharedLimitStore } from '../../../../src/stores/valkey/shared-limit-store.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { LIMITED_PATH, limitedRequest, NO_LIMITS } from '../../../support/limited-request.ts';
 import { openLimits, PATIENT_MS } from '../../../support/shared-limits.ts';
 import { MISSING_VALKEY, startValkey } from '../../../support/valkey.ts';
+import { connectedRunner } from '../../../support/valkey-limits.ts';
 
 const HASTY_MS = 50;
+const HOUR_MS = 3_600_000;
 
 /** The server drops budgets of days that are over: by its own clock. */
 class Today extends FakeClock {
@@ -106,5 +114,84 @@ describe('what answers use beyond their reservation', () => {
     expect(await remaining(), 'what was reserved is lost').toEqual([199_600, 99_600]);
     for (const one of both) gate.settle(one.context, undefined);
     expect((await remaining())[1]).toBe(99_000);
+  });
+});
+
+describe('what a replica holds of a budget', () => {
+  beforeEach((context) => context.skip(MISSING_VALKEY !== undefined, MISSING_VALKEY));
+
+  /** A replica that loses answers, or all, and another that asks how long it has to wait. */
+  async function replicas() {
+    const server = await startValkey({ args: [], endsWith: onTestFinished });
+    const connection = await connectedRunner(server.address);
+    onTestFinished(() => connection.close());
+    const loses: { what: 'nothing' | 'answers' | 'all' } = { what: 'nothing' };
+    const run: ScriptRunner['run'] = async (...asked) => {
+      const answer = loses.what === 'all' ? undefined : await connection.run(...asked);
+      if (loses.what === 'nothing') return answer;
+      throw new ValkeyFailure('unreachable', 'No answer came.', { mayBeDone: true });
+    };
+    const clock = new Today();
+    const store = new SharedLimitStore({
+      clock,
+      log: silentLog,
+      random: () => 0,
+      shownAddress: server.address,
+      shared: new ValkeyLimits({
+        runner: { run, close: async () => {} },
+        prefix: 'test',
+        replica: 'one',
+      }),
+      runner: { close: async () => {} },
+      local: new MemoryLimitStore({ clock, maxKeys: () => 10 }),
+      settings: { timeoutMs: PATIENT_MS, onFailure: 'closed' },
+      observer: { decided: () => {}, failed: () => {} },
+    });
+    onTestFinished(() => store.close());
+    const other = new ValkeyLimits({ runner: connection, prefix: 'test', replica: 'other' });
+    const budget = (amount: number): Charge => ({
+      counter: 'all:token_budget_per_day:2026-11-28',
+      bound: { kind: 'period', limit: 100, endsAt: clock.wallNow() + HOUR_MS },
+      amount,
+    });
+    const waitMs = async (amount: number) => (await other.peek([budget(amount)]))[0]?.retryInMs;
+    const isUp = (up: boolean) =>
+      expect
+        .poll(async () => {
+          await clock.advance(1000);
+          return store.isUp;
+        })
+        .toBe(up);
+    store.connected();
+    await isUp(true);
+    return { store, budget, waitMs, loses, isUp, clock };
+  }
+
+  const LONG_MS = HOUR_MS - PATIENT_MS;
+
+  it('is no more than what runs there, also where nobody knows whether a decision was made', async () => {
+    const { store, budget, waitMs, loses, isUp } = await replicas();
+    const { admission } = await store.decide([budget(20)]);
+    loses.what = 'answers';
+    expect((await store.decide([budget(60)])).admission).toBeUndefined();
+    loses.what = 'nothing';
+    await isUp(true);
+    await expect.poll(() => waitMs(41)).toBeGreaterThan(LONG_MS);
+    expect(await waitMs(40), 'what runs may give it back').toBe(1000);
+    if (admission !== undefined) store.settle(admission, [20]);
+    await expect.poll(() => waitMs(40)).toBeGreaterThan(LONG_MS);
+  });
+
+  it('is given back where its settlement is too old to be sent again', async () => {
+    const { store, budget, waitMs, loses, isUp, clock } = await replicas();
+    const { admission } = await store.decide([budget(100)]);
+    loses.what = 'all';
+    if (admission !== undefined) store.settle(admission, [100]);
+    await isUp(false);
+    expect(await waitMs(1)).toBe(1000);
+    await clock.advance(60_000);
+    loses.what = 'nothing';
+    await isUp(true);
+    await expect.poll(() => waitMs(1)).toBeGreaterThan(LONG_MS);
   });
 });
