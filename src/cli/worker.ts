@@ -57,8 +57,7 @@ async function keysOfControl(): Promise<RingKeys> {
 async function run(start: StartMessage): Promise<void> {
   const parseConfig = (file: StartMessage['file']) => acceptedConfigOf({ values: start.flags }, file);
   const end = async (exitCode: number) => {
-    link.close();
-    await log?.close();
+    await Promise.all([link.close(), log?.close()]);
     process.exit(exitCode);
   };
   const onFailed = (message: string) => {

@@ -6,6 +6,8 @@ import type { Readable, Writable } from 'node:stream';
 import type { Clock, Milliseconds } from '../core/clock.ts';
 import { MessageReader, MessageWriter } from '../core/message-lines.ts';
 
+const LAST_WORDS_WITHIN_MS: Milliseconds = 1000;
+
 interface LinkOptions<Received> {
   /**
    * What the other end says, and what is sent to it: between processes a pipe for each, as Node throws away what it has not read of a
@@ -20,11 +22,13 @@ interface LinkOptions<Received> {
 }
 
 export class Link<Sent, Received> {
+  readonly #clock: Clock;
   readonly #output: Writable;
   readonly #writer: MessageWriter<Sent>;
   #isOpen = true;
 
   constructor({ input, output, clock, onMessage, onEnd }: LinkOptions<Received>) {
+    this.#clock = clock;
     this.#output = output;
     this.#writer = new MessageWriter(clock, (line) => {
       if (this.#isOpen && output.writable) output.write(line);
@@ -60,12 +64,20 @@ export class Link<Sent, Received> {
     if (this.#isOpen) this.#writer.flush();
   }
 
-  /** Does not call `onEnd`. */
-  close(): void {
-    if (!this.#isOpen) return;
+  /** Does not call `onEnd`. Resolves when all that was sent is in the pipe, however full that was, or cannot come there in a second. */
+  close(): Promise<void> {
+    if (!this.#isOpen) return Promise.resolve();
     this.#writer.flush();
     this.#isOpen = false;
-    this.#output.end();
+    if (this.#output.destroyed) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = this.#clock.schedule(LAST_WORDS_WITHIN_MS, resolve);
+      // Called with an error where the other end is gone.
+      this.#output.end(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
   }
 }
 

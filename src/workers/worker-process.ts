@@ -79,7 +79,7 @@ export class WorkerProcess implements RunningWorker {
       const timer = clock.schedule(LAST_MESSAGES_WITHIN_MS, () => clock.atEndOfTurn(linkEnded));
       await allHeard;
       timer.cancel();
-      this.#link?.close();
+      void this.#link?.close();
       onEnd(this.#killedBecause ?? how);
     });
   }

@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { PassThrough, Writable } from 'node:stream';
 import { afterEach, expect, test } from 'vitest';
 import { systemClock } from '../../../src/system-clock.ts';
 import { HostTime, Link } from '../../../src/workers/link.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
 
 const opened: { destroy(): void }[] = [];
 
@@ -95,6 +97,53 @@ test('what the other side does not read is known by its size', async () => {
   await expect.poll(() => link.unsentBytes).toBeGreaterThan(1024 * 1024);
   far.resume();
   await expect.poll(() => link.unsentBytes).toBe(0);
+});
+
+/** Closed while the pipe is full: `take` makes the other end read. */
+function closing(prepare: (output: Writable) => void = () => {}) {
+  const clock = new FakeClock();
+  const taken: string[] = [];
+  let take = () => {};
+  const output = new Writable({
+    write: (chunk: Buffer, _, done) => {
+      take = () => {
+        taken.push(chunk.toString());
+        done();
+      };
+    },
+  });
+  const link = new Link<string, never>({
+    ...{ input: new PassThrough(), output, clock },
+    ...{ onMessage: () => {}, onEnd: () => {} },
+  });
+  link.send('last words');
+  prepare(output);
+  let isClosed = false;
+  const closed = link.close().then(() => {
+    isClosed = true;
+  });
+  return { clock, taken, closed, isClosed: () => isClosed, take: () => take() };
+}
+
+test('one that is closed has said everything before that is over', async () => {
+  const { clock, taken, closed, isClosed, take } = closing();
+  await clock.advance(900);
+  expect(isClosed()).toBe(false);
+  take();
+  await closed;
+  expect(taken).toEqual(['["last words"]\n']);
+  expect(clock.pendingTimers).toBe(0);
+});
+
+test('that is not waited for longer than a second', async () => {
+  const { clock, closed } = closing();
+  await clock.advance(1000);
+  await closed;
+});
+
+test('nor at all where the other end is gone', async () => {
+  const { closed } = closing((output) => output.destroy());
+  await closed;
 });
 
 test('a time of one process is the same time in another', () => {
