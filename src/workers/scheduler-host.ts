@@ -93,8 +93,9 @@ export class SchedulerHost {
     if (changed.length > 0) this.#sendAll({ type: 'targets', targets: changed });
   }
 
-  /** It gets nothing new any more. */
+  /** It gets nothing new any more. Its name may be that of another target by now, as where it was given to another model. */
   targetRemoved({ id }: Target): void {
+    if (this.#options.targets().all.some((target) => target.id === id)) return;
     if (this.#told.delete(id)) this.#sendAll({ type: 'target-removed', target: id });
   }
 
