@@ -166,7 +166,7 @@ export async function composeControl(options: ControlOptions): Promise<Applicati
         onOutput: options.onOutput,
         onErrorOutput: options.onErrorOutput,
       }),
-    startMessage: { ...options.launch, instanceId, file: options.file },
+    startMessage: { ...options.launch, version: options.version, instanceId, file: options.file },
     attach: (peer) => attach(peer, { scheduling, limits: limitHost, toldEngines, views, keysNow }),
     onFatal: (message) => options.onFatal(new ServingError('internal', { message })),
   });

@@ -60,11 +60,17 @@ async function run(start: StartMessage): Promise<void> {
     await Promise.all([link.close(), log?.close()]);
     process.exit(exitCode);
   };
-  const onFailed = (message: string) => {
-    link.send({ type: 'failed', message });
+  const onFailed = (message: string, needsRestart = false) => {
+    link.send({ type: 'failed', message, needsRestart });
     void end(EXIT_FAILURE);
   };
   let log: ReturnType<typeof openLog> | undefined;
+  const version = readVersion();
+  if (version !== start.version) {
+    const because = `its files are of version ${version} by now, the server is of ${start.version}: restart the server`;
+    onFailed(because, true);
+    return;
+  }
   try {
     const { isTerminal, number, file, reloaded } = start;
     const started = parseConfig(file);
@@ -80,7 +86,7 @@ async function run(start: StartMessage): Promise<void> {
       config,
       sources,
       log: opened,
-      version: readVersion(),
+      version,
       cacheDirectory: config.cache.directory ?? defaultCacheDirectory(),
       dataDirectory: config.data.directory ?? defaultDataDirectory(),
       processEnvironment: readEnvironment(),

@@ -16,8 +16,8 @@ export interface Ping {
 export type LifeToControl =
   /** It is composed and may be given connections. */
   | { readonly type: 'serving' }
-  /** It cannot start; it ends by itself. */
-  | { readonly type: 'failed'; readonly message: string }
+  /** It cannot start; it ends by itself. `needsRestart`: nor can another one before the server is started again. */
+  | { readonly type: 'failed'; readonly message: string; readonly needsRestart?: boolean }
   /** While it drains: whether it has requests. */
   | { readonly type: 'idle'; readonly isIdle: boolean }
   | { readonly type: 'alive' }
@@ -34,6 +34,8 @@ export type ConfigurationText = { readonly name: string; readonly text: string }
 
 export interface StartMessage {
   readonly type: 'start';
+  /** Of the control process: one that is replaced after an update of the installed files would be of another. */
+  readonly version: string;
   /** From 1. */
   readonly number: number;
   /** Unique among all that the control process starts. */

@@ -1,6 +1,6 @@
 /**
  * What the control process and its workers send each other: one union for each direction, made of one for each subject. Times are those
- * of the host (link.ts). Both are of one version.
+ * of the host (link.ts). Both are of one version: a worker of another one does not start.
  */
 import type { EngineToWorker } from './engine-messages.ts';
 import type { KeysToControl, KeysToWorker } from './key-messages.ts';

@@ -72,6 +72,8 @@ interface Place<Accepted> {
   crashes: number;
   /** Said by the last one that could not start; until one serves. */
   failure: string | undefined;
+  /** It has said that no other one can start either. */
+  needsRestart: boolean;
 }
 
 interface Worker<Accepted> {
@@ -108,6 +110,7 @@ export class WorkerPool<Accepted extends AcceptedSocket> {
       restart: undefined,
       crashes: 0,
       failure: undefined,
+      needsRestart: false,
     }));
   }
 
@@ -203,6 +206,7 @@ export class WorkerPool<Accepted extends AcceptedSocket> {
               return this.#serves(place, worker);
             case 'failed':
               failure = message.message;
+              place.needsRestart = message.needsRestart === true;
               return;
             case 'idle':
               worker.isIdle = message.isIdle;
@@ -245,6 +249,7 @@ export class WorkerPool<Accepted extends AcceptedSocket> {
     const { clock, door, log } = this.#options;
     worker.servesSince = clock.now();
     place.failure = undefined;
+    place.needsRestart = false;
     if (this.#phase === 'ending') return;
     worker.doorPlace = door.join(worker.process);
     if (place.started > 1) log.info(`worker ${place.number} serves again`, { pid: worker.process.pid });
@@ -269,7 +274,8 @@ export class WorkerPool<Accepted extends AcceptedSocket> {
     const isHealthy = hasServed && clock.now() - (worker.servesSince ?? 0) >= HEALTHY_AFTER_MS;
     place.crashes = isHealthy ? 1 : place.crashes + 1;
     place.failure = hasServed ? undefined : failure;
-    if (this.#phase === 'starting' && this.#places.every((each) => each.failure !== undefined)) {
+    const cannotStart = this.#places.every((each) => each.failure !== undefined);
+    if (cannotStart && (this.#phase === 'starting' || this.#places.every((each) => each.needsRestart))) {
       onFatal(this.#places[0]?.failure ?? how);
       return;
     }

@@ -57,7 +57,7 @@ function started(count: number) {
       processes.push(process);
       return process;
     },
-    startMessage: { instanceId: 'i', isTerminal: false, flags: {}, file: STARTED_WITH },
+    startMessage: { version: '1.0.0', instanceId: 'i', isTerminal: false, flags: {}, file: STARTED_WITH },
     attach: (peer) => {
       peers.push(peer);
       return { receive: () => {}, ended: () => ended.push(peer.name) };
@@ -79,6 +79,26 @@ async function allServe(count: number) {
   await parts.serving;
   return parts;
 }
+
+describe('workers that can start only when the server has been started again', () => {
+  const outdated = { type: 'failed', message: 'it is of another version', needsRestart: true } as const;
+
+  it('are tried again while others serve, and end the server with their reason when none does', async () => {
+    const { clock, at, failures, processes } = await allServe(2);
+    at(0).kill('it was ended by SIGKILL');
+    at(2).says(outdated);
+    at(2).kill('it exited with code 1');
+    await clock.advance(10_000);
+    expect(failures).toEqual([]);
+    expect(processes.length).toBeGreaterThan(3);
+    const before = processes.length;
+    at(1).kill('it was ended by SIGKILL');
+    expect(processes).toHaveLength(before + 1);
+    at(before).says(outdated);
+    at(before).kill('it exited with code 1');
+    expect(failures).toEqual(['it is of another version']);
+  });
+});
 
 describe('a start', () => {
   it('is over when all serve, each under a name of its own', async () => {
