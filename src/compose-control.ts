@@ -151,7 +151,7 @@ export async function composeControl(options: ControlOptions): Promise<Applicati
     recorder: options.recorder,
     sharedLimits: limits.shared,
   });
-  const door = new ConnectionDoor<Socket>();
+  const door = new ConnectionDoor<Socket>({ clock: systemClock, workers });
   const pool = new WorkerPool<Socket>({
     clock: systemClock,
     log,

@@ -3,6 +3,7 @@
  * closed. Those that are as busy take turns. Invariant: a connection is handed to one worker at a time; to another one only if the one before it has gone, or has lost it,
  * without reading of it.
  */
+import type { Clock, Milliseconds, Timer } from '../core/clock.ts';
 import type { DoorName } from '../core/door-name.ts';
 import type { HandedConnection } from './life-messages.ts';
 
@@ -62,12 +63,28 @@ export interface DoorPlace {
   gone(): void;
 }
 
+/** For the workers that have not come yet, when the first one has: what was accepted before that is shared by all. */
+const SHARED_WITHIN_MS: Milliseconds = 1000;
+
+interface ConnectionDoorOptions {
+  readonly clock: Pick<Clock, 'schedule'>;
+  /** So many there should be. */
+  readonly workers: number;
+}
+
 export class ConnectionDoor<Accepted extends AcceptedSocket> {
+  readonly #options: ConnectionDoorOptions;
   readonly #places = new Set<Place<Accepted>>();
-  /** Accepted while there is no worker. */
+  /** Accepted while there was no worker. */
   readonly #held: OpenConnection<Accepted>[] = [];
+  /** While some of those are for workers that may come yet. */
+  #sharing: Timer | undefined;
   #lastId = 0;
   #turns = 0;
+
+  constructor(options: ConnectionDoorOptions) {
+    this.#options = options;
+  }
 
   accept(accepted: AcceptedConnection<Accepted>): void {
     this.#lastId += 1;
@@ -77,7 +94,7 @@ export class ConnectionDoor<Accepted extends AcceptedSocket> {
   join(worker: DoorWorker<Accepted>): DoorPlace {
     const place: Place<Accepted> = { worker, connections: new Map(), handed: 0, untaken: 0, lastTurn: 0 };
     this.#places.add(place);
-    for (const connection of this.#held.splice(0)) this.#place(connection);
+    this.#share();
     return {
       taken: (id) => this.#taken(place, id),
       closed: (id) => this.#closed(place, id),
@@ -110,8 +127,30 @@ export class ConnectionDoor<Accepted extends AcceptedSocket> {
     };
   }
 
+  /** The worker that has come gets as many of those that were held as each of those to come. */
+  #share(): void {
+    const { clock, workers } = this.#options;
+    const toCome = Math.max(0, workers - this.#places.size);
+    const share = Math.ceil(this.#held.length / (toCome + 1));
+    for (const connection of this.#held.splice(0, share)) this.#place(connection);
+    if (this.#held.length > 0) this.#sharing ??= clock.schedule(SHARED_WITHIN_MS, () => this.#placeHeld());
+    else this.#stopSharing();
+  }
+
+  /** Where there is no worker any more, they are held again. */
+  #placeHeld(): void {
+    this.#sharing = undefined;
+    for (const connection of this.#held.splice(0)) this.#place(connection);
+  }
+
+  #stopSharing(): void {
+    this.#sharing?.cancel();
+    this.#sharing = undefined;
+  }
+
   /** Those that no worker has are closed. */
   close(): void {
+    this.#stopSharing();
     for (const { socket, admission } of this.#held.splice(0)) {
       socket.destroy();
       admission.close();

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ConnectionDoor } from '../../../src/workers/connection-door.ts';
 import type { HandedConnection } from '../../../src/workers/life-messages.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
 
 class FakeSocket {
   destroyed = false;
@@ -20,8 +21,9 @@ class FakeWorker {
   }
 }
 
-function opened() {
-  const door = new ConnectionDoor<FakeSocket>();
+function opened(workers = 1) {
+  const clock = new FakeClock();
+  const door = new ConnectionDoor<FakeSocket>({ clock, workers });
   let counted = 0;
   const join = () => {
     const worker = new FakeWorker();
@@ -36,8 +38,38 @@ function opened() {
     door.accept({ door: 'main', socket, admission: { moveTo, close } });
     return socket;
   };
-  return { door, join, accept, counted: () => counted };
+  return { clock, door, join, accept, counted: () => counted };
 }
+
+describe('connections that came while there was no worker', () => {
+  it('are shared by those that come one after the other', () => {
+    const { clock, join, accept } = opened(3);
+    for (let count = 0; count < 9; count += 1) accept();
+    const workers = [join(), join(), join()];
+    expect(workers.map(({ worker }) => worker.handed.length)).toEqual([3, 3, 3]);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('go to those that are there, where the others do not come within a second', async () => {
+    const { clock, join, accept } = opened(3);
+    for (let count = 0; count < 9; count += 1) accept();
+    const [one, other] = [join(), join()];
+    await clock.advance(999);
+    expect([one, other].map(({ worker }) => worker.handed.length)).toEqual([3, 3]);
+    await clock.advance(1);
+    expect([one, other].map(({ worker }) => worker.handed.length).sort()).toEqual([4, 5]);
+    expect([...one.worker.handed, ...other.worker.handed].sort()).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  });
+
+  it('wait on where those that came are gone again before', async () => {
+    const { clock, join, accept } = opened(2);
+    for (let count = 0; count < 4; count += 1) accept();
+    join().place.gone();
+    await clock.advance(1000);
+    const [one, other] = [join(), join()];
+    expect([one, other].map(({ worker }) => worker.handed.length)).toEqual([2, 2]);
+  });
+});
 
 describe('connections', () => {
   it('go to the worker with the fewest', () => {

@@ -46,7 +46,7 @@ function started(count: number) {
   const peers: WorkerPeer[] = [];
   const failures: string[] = [];
   const { log, lines } = recordingLog();
-  const door = new ConnectionDoor<{ destroy(): void }>();
+  const door = new ConnectionDoor<{ destroy(): void }>({ clock, workers: count });
   const pool = new WorkerPool({
     clock,
     log,
