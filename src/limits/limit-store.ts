@@ -131,7 +131,7 @@ export interface LimitStore {
   countRunning(running: readonly UsedSoFar[]): void;
   /**
    * The request has ended: `amounts`, in the order of the admission's charges, replace what was counted, at the admission and while it ran
-   * (0: as if it had never come; null: that stays). In a window, what is less than was admitted is taken away at the time at which it
+   * (0: as if it had never come; null: that stays); no more is taken away than the admission counted, as use only grows. In a window, what is less than was admitted is taken away at the time at which it
    * was counted, if that has not left; what is more is counted now, so that no long request gets around it. To be called at most once for
    * an admission; need not be where the amounts are the same, nothing was counted while it ran, and no charge is for requests at the same
    * time or, above 0, for a period. Does not throw, is not waited for.

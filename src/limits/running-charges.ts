@@ -55,7 +55,6 @@ export class RunningCharges {
   }
 
   /** One timer, however many run: not one for each of them. */
-  /** One timer, however many run: not one for each of them. */
   #lookLater(): void {
     this.#timer ??= this.#options.clock.schedule(LOOKED_AT_EVERY_MS, () => this.#look(this.#running.length));
   }
@@ -81,8 +80,10 @@ export class RunningCharges {
   }
 
   #beyondReserved(running: Running | undefined, now: Milliseconds): UsedSoFar | undefined {
-    const tries = running?.trace.consumed?.triesSoFar(now);
-    // It waits.
+    // Those that have answered nothing may come to cost nothing.
+    const tries = running?.trace.consumed
+      ?.triesSoFar(now)
+      .filter(({ completionTokens }) => completionTokens > 0);
     if (running === undefined || tries === undefined || tries.length === 0) return undefined;
     const { admission, rules, charges } = running.counted;
     const amounts = rules.map((rule) => (isOfUse(rule) ? this.#options.usedOf(rule, tries) : 0));

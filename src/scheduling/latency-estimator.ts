@@ -3,9 +3,9 @@
  * long a request will wait (`WaitPredictor`).
  */
 import type { Milliseconds } from '../core/clock.ts';
-import { AnswerLengths } from './answer-lengths.ts';
 import type { QueueEntry, Settlement } from './decision.ts';
 import type { QueuedRequest } from './queued-request.ts';
+import { RecentLengths } from './recent-lengths.ts';
 import type { Work } from './work.ts';
 
 /**
@@ -41,7 +41,8 @@ export function reservedAnswerTokens(
 export class LatencyEstimator {
   readonly #serviceTime = new ServiceTime();
   readonly #predictor = new WaitPredictor(this.#serviceTime);
-  readonly #lengths = new AnswerLengths();
+  readonly #answerTokens = new MovingAverage(ASSUMED_ANSWER_TOKENS);
+  readonly #recentLengths = new RecentLengths();
   #longestAnswerTokens = ASSUMED_ANSWER_TOKENS;
 
   /** Enough has been learned to reject requests by its estimates. */
@@ -62,7 +63,7 @@ export class LatencyEstimator {
     readonly charged: number;
   } {
     if (maxTokens === undefined || maxTokensIsDefault) {
-      const usual = Math.round(Math.min(maxTokens ?? Number.POSITIVE_INFINITY, this.#usualAnswerTokens));
+      const usual = Math.round(Math.min(maxTokens ?? Number.POSITIVE_INFINITY, this.#answerTokens.value));
       return { expected: usual, charged: usual };
     }
     const expected = Math.min(maxTokens, Math.ceil(this.#longestAnswerTokens));
@@ -71,7 +72,7 @@ export class LatencyEstimator {
 
   /** For limits. With a margin, as a mean would be exceeded by many answers, and by those that a client makes longer than usual. */
   reservedAnswerTokens(bound: AnswerBound): number {
-    return reservedAnswerTokens(bound, this.#lengths.most);
+    return reservedAnswerTokens(bound, this.#recentLengths.most);
   }
 
   /**
@@ -121,14 +122,15 @@ export class LatencyEstimator {
     this.#serviceTime.record({ work: granted, durationMs, firstTokenMs });
   }
 
-  get #usualAnswerTokens(): number {
-    return this.#lengths.mean ?? Math.max(ASSUMED_ANSWER_TOKENS, this.#lengths.most ?? 0);
-  }
-
-  /** One that its client cut off would have been at least as long. */
+  /**
+   * One that its client cut off would have been at least as long: it says something only where that is longer than assumed. So no client
+   * makes the answers of others, or its own next ones, look shorter than they are.
+   */
   #learnLength(answerTokens: number, isWhole: boolean): void {
-    this.#lengths.add(answerTokens, isWhole);
-    if (!isWhole && answerTokens <= this.#longestAnswerTokens) return;
+    const saysMore = (assumed: number) => isWhole || answerTokens > assumed;
+    if (saysMore(this.#answerTokens.value)) this.#answerTokens.add(answerTokens);
+    if (saysMore(this.#recentLengths.most ?? ASSUMED_ANSWER_TOKENS)) this.#recentLengths.add(answerTokens);
+    if (!saysMore(this.#longestAnswerTokens)) return;
     const forgotten = MAX_DECAY * (this.#longestAnswerTokens - answerTokens);
     this.#longestAnswerTokens = Math.max(answerTokens, this.#longestAnswerTokens - forgotten);
   }

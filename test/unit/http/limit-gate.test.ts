@@ -177,6 +177,20 @@ describe.each(['memory', 'promising', 'keeping', 'ahead'] as const)(
       expect(await left()).toEqual([1000, 800]);
     });
 
+    it('counts nothing of a try that has answered nothing, which may come to cost nothing', async () => {
+      const { clock, gate, remaining } = limited({ token_budget_per_day: 2000 });
+      const one = limitedRequest();
+      await check(gate, one);
+      await reserve(gate, one, 10, 90);
+      one.used(['m', 10, 0], ['dearer', 500, 0]);
+      await clock.advance(1000);
+      expect(await remaining('token_budget_per_day')).toBe(1900);
+      one.used();
+      gate.settle(one.context, undefined);
+      gate.flush();
+      expect(await remaining('token_budget_per_day')).toBe(2000);
+    });
+
     it('takes back what was counted too high while it ran', async () => {
       const { clock, gate, remaining } = limited({ tokens_per_minute: 1000 });
       const [one, other] = [limitedRequest(), limitedRequest()];
