@@ -12,6 +12,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -60,17 +61,39 @@ async function build() {
   const newest = Math.max(...INPUTS.map((name) => newestMtime(join(root, name))));
   const stamp = join(dist, STAMP);
   if (existsSync(stamp) && statSync(stamp).mtimeMs > newest) return;
+  removeLeftovers();
   process.stderr.write(await withProgress('Building', () => '', buildBeside));
+}
+
+/** Of builds that were ended. */
+function removeLeftovers() {
+  for (const name of readdirSync(root)) {
+    const pid = Number(/^dist\.(?:new|old)-(\d+)$/.exec(name)?.[1] ?? Number.NaN);
+    if (pid === process.pid || (Number.isInteger(pid) && !isRunning(pid)))
+      rmSync(join(root, name), { recursive: true, force: true });
+  }
+}
+
+function isRunning(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code !== 'ESRCH';
+  }
 }
 
 /** Resolves with what the bundler has to say. */
 async function buildBeside() {
   const made = `dist.new-${process.pid}`;
   const former = join(root, `dist.old-${process.pid}`);
+  const startedAt = new Date();
   try {
     const notes = await compile(made);
-    if (existsSync(dist)) renameSync(dist, former);
+    // What is saved meanwhile is built next time.
+    utimesSync(join(root, made, STAMP), startedAt, startedAt);
     try {
+      if (existsSync(dist)) renameSync(dist, former);
       renameSync(join(root, made), dist);
     } catch (error) {
       // Another build has come in between, from the same sources.

@@ -91,7 +91,8 @@ export class Listener {
       {
         requestTimeout: requestTimeoutMs,
         headersTimeout: requestTimeoutMs,
-        keepAliveTimeout: KEEP_ALIVE_MS,
+        // What has begun to come behind an answer has its own time.
+        keepAliveTimeout: Math.max(KEEP_ALIVE_MS, requestTimeoutMs + CHECK_CONNECTIONS_MS),
         connectionsCheckingInterval: CHECK_CONNECTIONS_MS,
         // A missing Host gets our own answer instead of Node's bare one.
         requireHostHeader: false,
