@@ -28,14 +28,17 @@ export function laneOfConnection({ name }: StoreCall): string {
 }
 
 /** `open`: the first call, which all others wait for. `close` waits for all others. */
-export function serveStore(open: () => Promise<SqlStore>, laneOf: (call: StoreCall) => string): void {
+export function serveStore(
+  open: (mayCreate: boolean) => Promise<SqlStore>,
+  laneOf: (call: StoreCall) => string,
+): void {
   let opened: SqlStore | undefined;
   let opening: Promise<unknown> = Promise.resolve();
   /** The last call of each. */
   const lanes = new Map<string, Promise<unknown>>();
   const perform = async (call: StoreCall): Promise<unknown> => {
     if (call.name === 'open') {
-      opened = await open();
+      opened = await open(call.mayCreate);
       return undefined;
     }
     if (opened === undefined) throw new StoreError('unavailable', 'The database is not open.');

@@ -17,7 +17,7 @@ export type { UsageStore } from '../usage/usage-store.ts';
 /** `write`: the tables are made, or brought up to date. `read`: nothing is changed, and writes fail. */
 export type StoreAccess = 'read' | 'write';
 
-/** `later`: by the first call, which fails where it can't be; so does the next one open it again. */
+/** `later`: by the first call, which fails where it can't be, and the next one tries again. Nothing is created: another process has opened it. */
 export type StoreOpening = 'now' | 'later';
 
 export interface Store {

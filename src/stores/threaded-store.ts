@@ -30,7 +30,8 @@ export interface StoreThread {
 }
 
 export type StoreCall =
-  | { readonly name: 'open' | 'keys.revision' | 'keys.list' | 'keys.readAll' | 'close' }
+  | { readonly name: 'keys.revision' | 'keys.list' | 'keys.readAll' | 'close' }
+  | { readonly name: 'open'; readonly mayCreate: boolean }
   | { readonly name: 'keys.page'; readonly query: KeysQuery }
   | { readonly name: 'keys.namesOf'; readonly ids: readonly string[] }
   | { readonly name: 'keys.named'; readonly idOrName: string }
@@ -62,10 +63,13 @@ export class ThreadedStore implements Store {
   readonly #waiting = new Map<number, WaitingCall>();
   #worker: Worker | undefined;
   #calls = 0;
+  /** Until it was there: one that is gone since is not made again, empty. */
+  #mayCreate: boolean;
   #closed = false;
 
-  private constructor(thread: StoreThread) {
+  private constructor(thread: StoreThread, opening: StoreOpening) {
     this.#thread = thread;
+    this.#mayCreate = opening === 'now';
     this.keys = {
       revision: () => this.#call<number>({ name: 'keys.revision' }),
       list: () => this.#call<readonly KeyRecord[]>({ name: 'keys.list' }),
@@ -90,7 +94,7 @@ export class ThreadedStore implements Store {
 
   /** Rejects with a StoreError. */
   static async open(thread: StoreThread, opening: StoreOpening = 'now'): Promise<ThreadedStore> {
-    const store = new ThreadedStore(thread);
+    const store = new ThreadedStore(thread, opening);
     if (opening === 'later') return store;
     try {
       await store.#opened();
@@ -123,7 +127,8 @@ export class ThreadedStore implements Store {
     const worker = this.#startThread();
     this.#worker = worker;
     try {
-      await this.#send(worker, { name: 'open' });
+      await this.#send(worker, { name: 'open', mayCreate: this.#mayCreate });
+      this.#mayCreate = false;
     } catch (error) {
       this.#ended(worker, error);
       await worker.terminate();

@@ -1,5 +1,5 @@
 /** A worker that takes the place of a dead one serves with what is in force: not with what a reload refused or put off until a restart. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
@@ -96,10 +96,11 @@ test('what a reload leaves as it is until a restart is as it was at workers that
   await server.requestLine(String(answer.headers['x-request-id']));
 });
 
-/** The server of a store with one key, and another program that has it locked. */
-async function lockedOut() {
-  const folder = mkdtempSync(join(tmpdir(), 'llm-serve-replaced-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+/** The server of a store with one key, in a folder of its own. */
+async function withStore() {
+  const parent = mkdtempSync(join(tmpdir(), 'llm-serve-replaced-'));
+  onTestFinished(() => rmSync(parent, { recursive: true, force: true }));
+  const folder = join(parent, 'volume');
   const path = join(folder, 'keys.sqlite');
   const store = ['--access.store', `sqlite:${path}`];
   const run = async (...args: readonly string[]) => {
@@ -119,22 +120,43 @@ async function lockedOut() {
     const headers = { authorization: `Bearer ${secret}` };
     return (await ask(`${server.url}/generate`, { headers, body: { prompt: 'hi' } })).status;
   };
-  const other = new DatabaseSync(path);
-  onTestFinished(() => other.close());
-  other.exec('BEGIN IMMEDIATE');
-  return { server, run, key, statusWith, unlock: () => other.exec('ROLLBACK') };
+  /** Each of many times, so that every worker is asked. */
+  const statusesWith = (secret: string) => Promise.all([1, 2, 3, 4].map(() => statusWith(secret)));
+  return { server, run, key, folder, path, statusWith, statusesWith };
 }
 
 test('while the store is locked, workers that take the place of dead ones serve with the keys that were known', async () => {
-  const { server, run, key, statusWith, unlock } = await lockedOut();
+  const { server, run, key, path, statusWith, statusesWith } = await withStore();
+  const other = new DatabaseSync(path);
+  onTestFinished(() => other.close());
+  other.exec('BEGIN IMMEDIATE');
   await replaceWorkers(server);
-  expect(await Promise.all([1, 2, 3, 4].map(() => statusWith(key)))).toEqual([200, 200, 200, 200]);
+  expect(await statusesWith(key)).toEqual([200, 200, 200, 200]);
   expect(await statusWith('sk-unknown')).toBe(401);
-  unlock();
+  other.exec('ROLLBACK');
   const made = await run('keys', 'create', '--name', 'bob');
-  const ofBob = () => Promise.all([1, 2, 3, 4].map(() => statusWith(made.key)));
-  await expect.poll(ofBob).toEqual([200, 200, 200, 200]);
+  await expect.poll(() => statusesWith(made.key)).toEqual([200, 200, 200, 200]);
   await run('keys', 'revoke', 'alice');
   await expect.poll(() => statusWith(key)).toBe(401);
+  expect((await server.stop()).exitCode).toBe(0);
+});
+
+test('while the file of the store is gone, workers that take the place of dead ones make none, and serve with the keys that were known', async () => {
+  const { server, run, key, folder, path, statusWith, statusesWith } = await withStore();
+  const away = `${folder}-away`;
+  renameSync(folder, away);
+  mkdirSync(folder);
+  await replaceWorkers(server);
+  const told = () => server.logs().filter(({ msg }) => msg.includes(`There is no file ${path}.`)).length;
+  await expect.poll(told).toBe(2);
+  expect(existsSync(path)).toBe(false);
+  expect(await statusesWith(key)).toEqual([200, 200, 200, 200]);
+  expect(await statusWith('sk-unknown')).toBe(401);
+  rmSync(folder, { recursive: true });
+  renameSync(away, folder);
+  const made = await run('keys', 'create', '--name', 'bob');
+  await expect.poll(() => statusesWith(made.key)).toEqual([200, 200, 200, 200]);
+  await run('keys', 'revoke', 'alice');
+  await expect.poll(() => statusesWith(key)).toEqual([401, 401, 401, 401]);
   expect((await server.stop()).exitCode).toBe(0);
 });

@@ -6,9 +6,9 @@ import { PostgresDatabase, type PostgresOptions } from './postgres-database.ts';
 
 const { address, times, access } = workerData as PostgresOptions;
 
-serveStore(() => {
+serveStore((mayCreate) => {
   const database = new PostgresDatabase(address, times);
   return access === 'read'
     ? SqlStore.read(database, database.shown)
-    : SqlStore.prepare(database, database.shown);
+    : SqlStore.prepare(database, database.shown, mayCreate);
 }, laneOfConnection);

@@ -171,10 +171,13 @@ export async function versionOf(sql: Sql, dialect: Dialect): Promise<number> {
   return Number(row?.version ?? 0);
 }
 
-/** `name`: of the database, in errors. Rejects with `too_new`. */
-export async function migrate(database: SqlDatabase, name: string): Promise<void> {
+/** `name`: of the database, in errors. Rejects with `too_new`; where no table is there and none may be made, with `unavailable`. */
+export async function migrate(database: SqlDatabase, name: string, mayCreate = true): Promise<void> {
   const { dialect } = database;
-  if ((await knownVersion(database, dialect, name)) === NEWEST_VERSION) return;
+  const version = await knownVersion(database, dialect, name);
+  if (version === NEWEST_VERSION) return;
+  if (version === 0 && !mayCreate)
+    throw new StoreError('unavailable', `${name} has none of the tables that it had.`);
   await database.migrate(async (sql) => {
     // Another process may have migrated meanwhile.
     const from = await knownVersion(sql, dialect, name);

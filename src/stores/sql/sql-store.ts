@@ -39,10 +39,10 @@ export class SqlStore implements Store {
     this.audit = new SqlAudit(database);
   }
 
-  /** Creates the tables, or brings them up to date. `name`: of the database, in errors. Closes it where that fails. */
-  static async prepare(database: SqlDatabase, name: string): Promise<SqlStore> {
+  /** Creates the tables where it may, or brings them up to date. `name`: of the database, in errors. Closes it where that fails. */
+  static async prepare(database: SqlDatabase, name: string, mayCreate = true): Promise<SqlStore> {
     try {
-      await migrate(database, name);
+      await migrate(database, name, mayCreate);
     } catch (error) {
       await database.close();
       throw error;

@@ -40,12 +40,12 @@ export class SqliteDatabase implements SqlDatabase {
     this.#database = database;
   }
 
-  /** To write, creates the file where there is none, for this user alone. Throws a StoreError. */
-  static open({ path, busyMs, access }: SqliteOptions): SqliteDatabase {
+  /** To write, creates the file where there is none and it may, for this user alone. Throws a StoreError. */
+  static open({ path, busyMs, access }: SqliteOptions, mayCreate = true): SqliteDatabase {
     let database: DatabaseSyncInstance | undefined;
     try {
-      if (access === 'read') requireFile(path);
-      else createFile(path);
+      if (access !== 'read' && mayCreate) createFile(path);
+      else requireFile(path);
       database = new DatabaseSync(path, { timeout: busyMs });
       requireOurs(database, path);
       if (access === 'read') database.exec('PRAGMA query_only = ON');

@@ -6,9 +6,9 @@ import { SqliteDatabase, type SqliteOptions } from './sqlite-database.ts';
 
 const options = workerData as SqliteOptions;
 
-serveStore(async () => {
-  const database = SqliteDatabase.open(options);
+serveStore(async (mayCreate) => {
+  const database = SqliteDatabase.open(options, mayCreate);
   return options.access === 'read'
     ? SqlStore.read(database, options.path)
-    : SqlStore.prepare(database, options.path);
+    : SqlStore.prepare(database, options.path, mayCreate);
 }, ONE_LANE);
