@@ -125,7 +125,7 @@ export async function composeControl(options: ControlOptions): Promise<Applicati
   if (limits.memory !== undefined)
     await seedBudgets({ store: limits.memory, usage: store.usage, log, clock: systemClock });
   const limitHost = new LimitHost(limits.store);
-  const keysNow = () => keysToHand({ ...keys.stored, revision: keyWatcher.revision });
+  const keysNow = () => keysToHand(keys.stored);
   const observed = metricsSettings(config);
   const processMetrics = new ProcessMetrics();
   const metrics = new Metrics({

@@ -1,6 +1,5 @@
 /** Creates the ring of keys of a server: those of its configuration and of its store, as they are by now. */
-import type { RingKeys } from './access/handed-keys.ts';
-import { KeyRing } from './access/key-ring.ts';
+import { KeyRing, type StoredKeys } from './access/key-ring.ts';
 import type { KeyStore } from './access/key-store.ts';
 import { KeyWatcher } from './access/key-watcher.ts';
 import { requireAdminKeysOffLoopback, requireKeysOffLoopback } from './config/access-rules.ts';
@@ -13,7 +12,7 @@ interface KeysOptions {
   readonly store: KeyStore;
   readonly log: Log;
   /** Keys that another process of this server has read: then the store is not read before it is watched. */
-  readonly held?: RingKeys | undefined;
+  readonly held?: StoredKeys | undefined;
   /** After keys of the store have changed. */
   readonly onChange: () => void;
   /** The store holds its first key: before `onChange`. */
@@ -54,7 +53,7 @@ export async function createKeys({
   if (held === undefined) await watcher.start();
   else {
     ring.setHeld(held);
-    watcher.startWith(held.revision);
+    watcher.startWithHeld();
   }
   heldKeys = ring.storeHeldKeys;
   requireKeysOffLoopback(config, ring);

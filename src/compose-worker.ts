@@ -1,6 +1,6 @@
 /** A worker: the whole edge, with what there is once for all workers at the other end of a link to the control process. */
 import type { Socket } from 'node:net';
-import type { RingKeys } from './access/handed-keys.ts';
+import type { StoredKeys } from './access/key-ring.ts';
 import { type ApplicationOptions, compose } from './compose.ts';
 import { answersOf, workerViews } from './compose-worker-views.ts';
 import type { LoadedConfig } from './config/load.ts';
@@ -20,7 +20,7 @@ import { RemoteLimitStore } from './workers/remote-limit-store.ts';
 interface WorkerOptions extends Omit<ApplicationOptions, 'given' | 'readConfig' | 'onFatal'> {
   readonly start: StartMessage;
   /** That the control process has handed over. */
-  readonly keys: RingKeys | undefined;
+  readonly keys: StoredKeys | undefined;
   readonly send: (message: ToControl) => void;
   /** What was sent and has not left this process yet. */
   readonly unsentBytes: () => number;

@@ -1,8 +1,7 @@
 /** The composition root: configuration in, running application out. The only place that wires things together. */
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
-import type { RingKeys } from './access/handed-keys.ts';
-import type { KeyRing } from './access/key-ring.ts';
+import type { KeyRing, StoredKeys } from './access/key-ring.ts';
 import type { BackendEnvironment } from './backends/backend-definition.ts';
 import type { EngineSharing } from './backends/engine-sharing.ts';
 import { adminDoorOf, createAdministration } from './compose-admin.ts';
@@ -99,7 +98,7 @@ interface GivenParts {
   /** How many there are, this one included. */
   readonly workers: number;
   /** Those of the store, where it takes the place of a dead one: then the store is opened when it is needed. */
-  readonly keys: RingKeys | undefined;
+  readonly keys: StoredKeys | undefined;
   readonly createControl: (options: ControlOptions) => ServingControl;
   readonly limitStore: LimitStore;
   readonly connectionGate: (door: DoorName) => ConnectionGate;

@@ -19,27 +19,21 @@ type HandedKey = readonly [
   ...secrets: readonly HandedSecret[],
 ];
 
-/** Those of one moment. */
-export interface RingKeys extends StoredKeys {
-  /** Of the store, as the keys are; undefined: only reading all tells. */
-  readonly revision: number | undefined;
-}
-
 type KeyOfRing = StoredKeys['keys'][number];
 
 /** For those who only pass it on. */
-export function keysToHand({ keys, storeHeldKeys, storeHeldAdmin, revision }: RingKeys) {
+export function keysToHand({ keys, storeHeldKeys, storeHeldAdmin }: StoredKeys) {
   return {
     count: keys.length,
     keyAt: (index: number): HandedKey => handedKey(keys[index] as KeyOfRing),
-    ofAll: { storeHeldKeys, storeHeldAdmin, revision: revision ?? null },
+    ofAll: { storeHeldKeys, storeHeldAdmin },
   };
 }
 
 /** `ofAll`: as `keysToHand` has made it. */
-export function ringKeys(keys: readonly KeyOfRing[], ofAll: Readonly<Record<string, unknown>>): RingKeys {
-  const { storeHeldKeys, storeHeldAdmin, revision } = ofAll as ReturnType<typeof keysToHand>['ofAll'];
-  return { keys, storeHeldKeys, storeHeldAdmin, revision: revision ?? undefined };
+export function ringKeys(keys: readonly KeyOfRing[], ofAll: Readonly<Record<string, unknown>>): StoredKeys {
+  const { storeHeldKeys, storeHeldAdmin } = ofAll as ReturnType<typeof keysToHand>['ofAll'];
+  return { keys, storeHeldKeys, storeHeldAdmin };
 }
 
 function handedKey([id, { isActive, held }]: KeyOfRing): HandedKey {

@@ -48,15 +48,9 @@ export class KeyWatcher {
     await this.#read();
   }
 
-  /** The ring has been given the keys of that revision; undefined: of one that nobody knows. */
-  startWith(revision: number | undefined): void {
-    this.#revision = revision;
+  /** The ring has been given keys that another process has read. All are read when the store is first looked at: it may be another one. */
+  startWithHeld(): void {
     this.#hasKeys = true;
-  }
-
-  /** Of the keys that the ring has now; undefined: only reading all tells whether they are those of the store. */
-  get revision(): number | undefined {
-    return this.#hasFailed ? undefined : this.#revision;
   }
 
   /** From now on `onChange` is called; what has changed since the start comes first. To be called once. */

@@ -3,7 +3,8 @@
  * or a service manager are for the control process, whose end ends the workers at once.
  */
 import { Socket } from 'node:net';
-import { keyOfHanded, type RingKeys, ringKeys } from '../access/handed-keys.ts';
+import { keyOfHanded, ringKeys } from '../access/handed-keys.ts';
+import type { StoredKeys } from '../access/key-ring.ts';
 import { composeWorker } from '../compose-worker.ts';
 import { defaultCacheDirectory, defaultDataDirectory, readEnvironment } from '../config/environment.ts';
 import { reloadedSince } from '../config/reload-plan.ts';
@@ -49,7 +50,7 @@ process.on('message', (message: Beside, socket: Socket | undefined) => {
   else if (socket !== undefined) take?.(message, socket);
 });
 
-async function keysOfControl(): Promise<RingKeys> {
+async function keysOfControl(): Promise<StoredKeys> {
   const { keys, ofAll } = await wantedKeys.all();
   return ringKeys(keys, ofAll);
 }

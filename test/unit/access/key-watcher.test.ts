@@ -161,6 +161,23 @@ describe('KeyWatcher', () => {
     expect([asked.all, asked.changes]).toEqual([2, 1]);
   });
 
+  it('reads all keys where it starts with those that the ring was given, and once', async () => {
+    const { key } = await keys.create({ name: 'alice' });
+    const given = new KeyRing();
+    given.setStored(await store.keys.list());
+    const { key: other } = await keys.create({ name: 'bob' });
+    ring.setHeld(given.stored);
+    fails = true;
+    watcher.startWithHeld();
+    watcher.watch();
+    await clock.advance(1000);
+    expect([kindOf(key), kindOf(other)]).toEqual(['known', 'unknown']);
+    fails = false;
+    await clock.advance(5000);
+    expect([kindOf(key), kindOf(other)]).toEqual(['known', 'known']);
+    expect([asked.all, asked.changes, changes]).toEqual([1, 0, 1]);
+  });
+
   it('reads all keys after the store has failed: it may be another one by now', async () => {
     await startToWatch();
     fails = true;
