@@ -222,7 +222,7 @@ export class WorkerPool<Accepted extends AcceptedSocket> {
             case 'connection-moved':
               return worker.doorPlace?.moved(message.id, message.address);
             default:
-              return worker.attached.receive(message);
+              return receiveKnown(worker, message);
           }
         },
         onEnd: (how) => this.#ended(place, worker, { how, failure }),
@@ -346,6 +346,16 @@ function answered<Accepted>(worker: Worker<Accepted>): void {
   worker.pingedAfter = undefined;
   worker.unanswered = 0;
   if (pingedAfter !== undefined) worker.doorPlace?.receivedAfter(pingedAfter);
+}
+
+/** What nobody here knows is thrown as it is. A worker of another build may send such: that costs the worker, not the server. */
+function receiveKnown<Accepted>({ attached, process }: Worker<Accepted>, message: SubjectToControl): void {
+  try {
+    attached.receive(message);
+  } catch (error) {
+    if (error !== message) throw error;
+    process.kill(`it sent what this server does not understand (${JSON.stringify(message.type)})`);
+  }
 }
 
 function sendWithin<Accepted>(process: RunningWorker<Accepted>, message: ToWorker): void {

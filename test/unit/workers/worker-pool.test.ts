@@ -60,7 +60,10 @@ function started(count: number) {
     startMessage: { version: '1.0.0', instanceId: 'i', isTerminal: false, flags: {}, file: STARTED_WITH },
     attach: (peer) => {
       peers.push(peer);
-      return { receive: () => {}, ended: () => ended.push(peer.name) };
+      const receive = (message: { readonly type: string }) => {
+        if (message.type === 'unknown') throw message;
+      };
+      return { receive, ended: () => ended.push(peer.name) };
     },
     onFatal: (message) => failures.push(message),
   });
@@ -97,6 +100,15 @@ describe('workers that can start only when the server has been started again', (
     at(before).says(outdated);
     at(before).kill('it exited with code 1');
     expect(failures).toEqual(['it is of another version']);
+  });
+});
+
+describe('a message that is not known', () => {
+  it('ends the worker that sent it, and nothing else', async () => {
+    const { at, ended, failures, processes, pool, lines } = await allServe(2);
+    at(0).says({ type: 'unknown' } as unknown as ToControl);
+    expect([ended, failures, pool.serving, processes.length]).toEqual([['1.1'], [], 1, 3]);
+    expect(lines.at(-1)?.message).toContain('it sent what this server does not understand ("unknown")');
   });
 });
 
