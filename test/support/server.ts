@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll } from 'vitest';
+import { readVersion } from '../../src/cli/version.ts';
 import { compose } from '../../src/compose.ts';
 import { composeControl } from '../../src/compose-control.ts';
 import { accessNotices } from '../../src/config/access-rules.ts';
@@ -90,7 +91,8 @@ export async function startServer(options: ServerOptions): Promise<ComposedServe
     config,
     sources,
     log,
-    version: '0.0.0',
+    // Workers are of the build.
+    version: readVersion(),
     cacheDirectory: config.cache.directory ?? join(folder, 'models'),
     dataDirectory: config.data.directory ?? join(folder, 'data'),
     processEnvironment: process.env,
