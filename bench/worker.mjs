@@ -7,24 +7,31 @@ import { fileURLToPath } from 'node:url';
 export async function startWorker(script, { args = [], execArgv = [], env = {}, node } = {}) {
   const options = { execArgv, env: { ...process.env, ...env }, ...(node && { execPath: node }) };
   const child = fork(fileURLToPath(script), args, options);
-  const ended = once(child, 'exit').then(([code, signal]) => {
-    throw new Error(`${script} ended with ${signal ?? code}`);
-  });
-  ended.catch(() => {});
-  const message = () => Promise.race([once(child, 'message').then(([said]) => said), ended]);
+  const { message, ask, ended } = conversationWith(child, String(script));
   return {
     pid: child.pid,
     hello: await message(),
-    ask: (order) => {
-      const answer = message();
-      child.send(order);
-      return answer;
-    },
+    ask,
     stop: async () => {
       child.disconnect();
       await ended.catch(() => {});
     },
   };
+}
+
+/** `message`: the next that it says; `ask`: what it answers; both reject when it ends. */
+export function conversationWith(child, name) {
+  const ended = once(child, 'exit').then(([code, signal]) => {
+    throw new Error(`${name} ended with ${signal ?? code}`);
+  });
+  ended.catch(() => {});
+  const message = () => Promise.race([once(child, 'message').then(([said]) => said), ended]);
+  const ask = (order) => {
+    const answer = message();
+    child.send(order);
+    return answer;
+  };
+  return { message, ask, ended };
 }
 
 /** In the worker: says `hello`, then answers every order in turn; a lost parent ends the process. */

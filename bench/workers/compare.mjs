@@ -1,12 +1,12 @@
 // What it costs a worker that the control process decides: the time that a request waits for a slot and for limits over the pipe between
 // the two, and CPU time of both ends. Beside it the same slots from the dispatcher of one process. No HTTP: `scale` has whole requests.
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { packageVersions } from '../machine.mjs';
 import { inRounds, overRounds } from '../rounds.mjs';
 import { show, table } from '../statistics.mjs';
 import { atMost, target } from '../targets.mjs';
+import { conversationWith } from '../worker.mjs';
 import { entryOf, MODEL, SETTLED, targetOf } from './subjects.mjs';
 
 const TARGET_MS = 0.15;
@@ -107,29 +107,19 @@ async function startWorker(name, { host, limits, clock, modules: { Link } }) {
   });
   const scheduled = host.connect((message) => link.send(message));
   const limited = limits.connect((message) => link.send(message));
-  const ended = once(child, 'exit').then(([code, signal]) => {
-    throw new Error(`the deciding worker ended with ${signal ?? code}`);
-  });
-  ended.catch(() => {});
-  const message = () => Promise.race([once(child, 'message').then(([said]) => said), ended]);
+  const { message, ask, ended } = conversationWith(child, 'the deciding worker');
   await message();
   const stop = async () => {
     child.kill('SIGKILL');
     await ended.catch(() => {});
   };
-  return { child, message, stop };
+  return { ask, stop };
 }
 
 /** `cpuThere` is of the control process, which is this one. */
 async function measure(workers, { what, how, decisions }) {
   const before = process.cpuUsage();
-  const answers = await Promise.all(
-    workers.map(({ child, message }) => {
-      const answer = message();
-      child.send({ what, how, decisions });
-      return answer;
-    }),
-  );
+  const answers = await Promise.all(workers.map(({ ask }) => ask({ what, how, decisions })));
   const { user, system } = process.cpuUsage(before);
   const cpuHere = answers.reduce((sum, { cpu }) => sum + cpu, 0) / workers.length;
   const { p50, p99 } = answers[0];

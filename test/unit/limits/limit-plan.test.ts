@@ -5,18 +5,8 @@ import { LimitPlan, type LimitSettings, type PlannedCharges } from '../../../src
 import { refusalOf } from '../../../src/limits/limit-refusal.ts';
 import type { CounterState } from '../../../src/limits/limit-store.ts';
 import { MemoryLimitStore } from '../../../src/limits/memory-limit-store.ts';
+import { NO_LIMITS } from '../../support/limited-request.ts';
 
-const NONE: LimitSettings = {
-  rateLimit: undefined,
-  all: {},
-  perKey: {},
-  perTeam: {},
-  perAddress: {},
-  perModel: {},
-  keys: {},
-  teams: {},
-  models: {},
-};
 const NOON = Date.UTC(2026, 0, 31, 12);
 const MINUTE = { requests: 60, windowSeconds: 60 };
 
@@ -25,7 +15,7 @@ const alice: Caller = {
   ...{ highestPriority: undefined, limits: {}, mayAdmin: false },
 };
 const planned = (settings: Partial<LimitSettings>, caller: Caller | undefined = alice) =>
-  new LimitPlan({ ...NONE, ...settings }).first({ caller, addressKey: '1.2.3.4' }, NOON);
+  new LimitPlan({ ...NO_LIMITS, ...settings }).first({ caller, addressKey: '1.2.3.4' }, NOON);
 const counters = ({ charges }: PlannedCharges) => charges.map(({ counter }) => counter);
 const boundsOf = ({ charges }: PlannedCharges) =>
   Object.fromEntries(charges.map(({ counter, bound }) => [counter, bound.limit]));
@@ -43,7 +33,7 @@ describe('a request', () => {
     ]);
     expect(first.scopes).toEqual(['key', 'team', 'all', 'address']);
     const amounts = () => ({ expected: { tokens: 7, costNano: 9 } });
-    const plan = new LimitPlan({ ...NONE, ...settings });
+    const plan = new LimitPlan({ ...NO_LIMITS, ...settings });
     const client = { caller: alice, addressKey: '1.2.3.4' };
     expect(counters(plan.second(client, { model: 'm', amounts }, NOON))).toEqual([
       'model:m:requests_per_minute',
@@ -52,7 +42,7 @@ describe('a request', () => {
 
   it('reserves at most a tenth of a limit for each answer whose length is only a guess, half for all of them, and what was asked for', () => {
     const all = { tokens_per_minute: 100, token_budget_per_day: 1005, budget_per_day: 1 };
-    const plan = new LimitPlan({ ...NONE, all });
+    const plan = new LimitPlan({ ...NO_LIMITS, all });
     const reserved = (asked: number | undefined, answers = 1) => {
       const amountsOf = (tokens: number) => ({ tokens, costNano: 1000 * tokens });
       const amounts = () => ({
@@ -82,7 +72,7 @@ describe('a request', () => {
     let now = 0;
     const clock = { now: () => now, wallNow: () => NOON + now };
     const store = new MemoryLimitStore({ clock, maxKeys: () => 10 });
-    const plan = new LimitPlan({ ...NONE, all });
+    const plan = new LimitPlan({ ...NO_LIMITS, all });
     const amountsOf = (tokens: number) => ({ tokens, costNano: 0 });
     let count = 0;
     for (; now < 600_000; now += 1000) {
@@ -103,7 +93,7 @@ describe('a request', () => {
   it('has its amounts counted once they are known; before, something must remain', () => {
     const settings = { all: { tokens_per_minute: 100, budget_per_day: 2, requests_per_day: 3 } };
     expect(planned(settings).charges.map(({ amount }) => amount)).toEqual([1, 0, 0]);
-    const plan = new LimitPlan({ ...NONE, ...settings });
+    const plan = new LimitPlan({ ...NO_LIMITS, ...settings });
     const amounts = () => ({ expected: { tokens: 7, costNano: 9 } });
     const { charges } = plan.second({ caller: undefined, addressKey: 'a' }, { model: 'm', amounts }, NOON);
     expect(charges).toMatchObject([
@@ -136,13 +126,13 @@ describe('a request', () => {
     expect(counters(planned({ rateLimit: MINUTE, perKey: { requests_per_day: 9 } }))).toEqual(
       ['key:key_1:requests_per_day:'].map((name) => name.slice(0, -1)),
     );
-    const addresses = new LimitPlan({ ...NONE, rateLimit: MINUTE });
+    const addresses = new LimitPlan({ ...NO_LIMITS, rateLimit: MINUTE });
     const without = addresses.first({ caller: undefined, addressKey: '1.2.3.4' }, NOON);
     expect(boundsOf(without)).toEqual({ 'address:1.2.3.4:rate_limit': 60 });
   });
 
   it('is counted in another budget when a day of UTC begins', () => {
-    const plan = new LimitPlan({ ...NONE, all: { token_budget_per_day: 5 } });
+    const plan = new LimitPlan({ ...NO_LIMITS, all: { token_budget_per_day: 5 } });
     const at = (wallNow: number) => counters(plan.first({ caller: alice, addressKey: 'a' }, wallNow));
     const midnight = Date.UTC(2026, 1, 1);
     expect(at(midnight - 1)).toEqual(['all:token_budget_per_day:2026-01-31']);
